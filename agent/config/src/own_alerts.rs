@@ -1,7 +1,7 @@
 //! The alerts about the agent itself: whoever writes their rules and whoever shows their runbooks means the same names.
 
 /// Their names; each has a runbook of that name.
-pub const OWN_ALERTS: [&str; 7] = [
+pub const OWN_ALERTS: [&str; 8] = [
     "LookoutDown",
     "LookoutStalled",
     "LookoutLedgerFailing",
@@ -9,4 +9,5 @@ pub const OWN_ALERTS: [&str; 7] = [
     "LookoutCrashing",
     "LookoutClockOff",
     "LookoutConfigRefused",
+    "LookoutDiscoveryFailing",
 ];

@@ -1,16 +1,19 @@
 //! Families of the text format: one `HELP` and one `TYPE` each, in any order of samples.
 
-use core::fmt::Write as _;
 use std::collections::HashMap;
 
-use lookout_runtime::exposition::{Format, Kind, write_labels};
+use lookout_runtime::exposition::{Format, Kind, write_labels, write_value};
+
+/// Bytes from which on a new part of a family begins.
+const PART: usize = 32 * 1024;
 
 #[derive(Debug)]
 struct Family {
     name: String,
     help: &'static str,
     kind: Kind,
-    samples: String,
+    /// Texts of some samples each. Megabytes in one text would be copied again and again while it grows.
+    samples: Vec<String>,
 }
 
 /// Families in the order of their first samples.
@@ -19,6 +22,8 @@ pub(super) struct Families {
     all: Vec<Family>,
     /// Places in `all` by name.
     places: HashMap<String, usize>,
+    /// The place of the last sample. Every SLO has nearly the same families in the same order.
+    last: usize,
 }
 
 impl Families {
@@ -34,18 +39,31 @@ impl Families {
         if !value.is_finite() {
             return;
         }
-        let place = match self.places.get(name) {
-            Some(place) => *place,
-            None => {
-                let place = self.all.len();
-                self.all.push(Family { name: name.to_owned(), help, kind, samples: String::new() });
-                self.places.insert(name.to_owned(), place);
-                place
+        self.last = self.place(kind, name, help);
+        if let Some(family) = self.all.get_mut(self.last) {
+            if family.samples.last().is_none_or(|part| part.len() >= PART) {
+                family.samples.push(String::new());
             }
-        };
-        if let Some(family) = self.all.get_mut(place) {
-            sample(&mut family.samples, name, labels, value);
+            if let Some(part) = family.samples.last_mut() {
+                sample(part, name, labels, value);
+            }
         }
+    }
+
+    /// Returns the place of a family; a new one when it is the first time.
+    fn place(&mut self, kind: Kind, name: &str, help: &'static str) -> usize {
+        let mut likely = [self.last, self.last + 1].into_iter();
+        if let Some(place) = likely.find(|place| self.all.get(*place).is_some_and(|known| known.name == name))
+        {
+            return place;
+        }
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let place = self.all.len();
+        self.all.push(Family { name: name.to_owned(), help, kind, samples: Vec::new() });
+        self.places.insert(name.to_owned(), place);
+        place
     }
 
     /// Adds a gauge.
@@ -53,11 +71,11 @@ impl Families {
         self.add(Kind::Gauge, name, help, labels, value);
     }
 
-    /// Appends everything to `out`.
-    pub(super) fn write(&self, out: &mut String, format: Format) {
-        for family in &self.all {
+    /// Appends everything to `out`. Each family is freed as soon as it is there: thousands of SLOs have megabytes of them.
+    pub(super) fn write(self, out: &mut String, format: Format) {
+        for family in self.all {
             format.write_head(out, &family.name, family.kind, Some(family.help));
-            out.push_str(&family.samples);
+            family.samples.iter().for_each(|part| out.push_str(part));
         }
     }
 }
@@ -69,8 +87,9 @@ fn sample(out: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
         write_labels(out, labels.iter().copied());
         out.push('}');
     }
-    // writing to a string cannot fail
-    let _ = writeln!(out, " {value}");
+    out.push(' ');
+    write_value(out, value);
+    out.push('\n');
 }
 
 #[cfg(test)]

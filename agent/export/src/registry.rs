@@ -82,6 +82,10 @@ fn describe() {
         names::DISCOVERED_AT,
         "When addresses of a target were last found, seconds since the epoch."
     );
+    describe_gauge!(
+        names::DISCOVERY_SUCCEEDED,
+        "1 while the last lookup of addresses succeeded, 0 while those of before are used."
+    );
     describe_counter!(names::SCRAPES, "Scrapes by outcome.");
     describe_counter!(names::SCRAPE_RESETS, "Counter resets seen in scrapes.");
     describe_counter!(names::SCRAPE_RESTARTS, "New processes of a neighbour seen in scrapes.");

@@ -16,16 +16,16 @@ use lookout_evaluate::{SloStatus, Snapshot};
 use lookout_runtime::exposition::Format;
 use lookout_runtime::recorder::Recorder;
 
-/// Renders all metrics, without what ends a text of the format.
-#[must_use]
+/// Writes all metrics, without what ends a text of the format.
 pub fn render(
+    out: &mut String,
     recorder: &Recorder,
     snapshot: &Snapshot,
     host: &Host,
     external_url: &str,
     format: Format,
-) -> String {
-    let mut out = recorder.text(format);
+) {
+    recorder.write(out, format);
     let mut families = Families::default();
     // dashboards link to the agent by this address
     let version = [("version", env!("CARGO_PKG_VERSION")), ("external_url", external_url)];
@@ -36,8 +36,7 @@ pub fn render(
         component::add_to(&mut families, slo);
     }
     host.figures().add_to(&mut families);
-    families.write(&mut out, format);
-    out
+    families.write(out, format);
 }
 
 fn sloth_families(families: &mut Families, slo: &SloStatus) {

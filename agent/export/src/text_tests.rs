@@ -73,13 +73,10 @@ fn shown(slos: Vec<SloStatus>) -> String {
         metrics::gauge!(names::DELIVERIES_WAITING, "destination" => "nan").set(f64::NAN);
         metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => "evaluate").set(1_767_225_600.0);
     });
-    render(
-        &recorder,
-        &Snapshot { at: Timestamp::EPOCH, interval_s: 10, ledger_is_down: false, slos },
-        &Host::new(),
-        "http://127.0.0.1:9797",
-        Format::Text,
-    )
+    let snapshot = Snapshot { at: Timestamp::EPOCH, interval_s: 10, ledger_is_down: false, slos };
+    let mut out = String::new();
+    render(&mut out, &recorder, &snapshot, &Host::new(), "http://127.0.0.1:9797", Format::Text);
+    out
 }
 
 fn burning() -> SloStatus {

@@ -36,6 +36,8 @@ pub mod names {
     pub const DISCOVERED: &str = "lookout_discovery_addresses";
     /// Time of the last lookup that found addresses, by `target`.
     pub const DISCOVERED_AT: &str = "lookout_discovery_last_success_timestamp_seconds";
+    /// Whether the last lookup of addresses succeeded, by `target`: 0 while the addresses of before are used.
+    pub const DISCOVERY_SUCCEEDED: &str = "lookout_discovery_last_lookup_successful";
     /// Scrapes by `source` and `outcome`.
     pub const SCRAPES: &str = "lookout_scrape_total";
     /// Counter resets seen by `source`.

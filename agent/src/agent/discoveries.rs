@@ -80,7 +80,14 @@ impl Discoveries {
             tracing::warn!("lookups of the configuration before did not stop in time");
         }
         self.in_use.retain(|name, _| named(name).is_some());
-        self.rows().retain(|name, _| named(name).is_some());
+        self.rows().retain(|name, _| {
+            let stays = named(name).is_some();
+            // the series of a failed lookup would raise an alert on, but a plain target may have the name now
+            if !stays && config.targets.iter().all(|target| target.name != *name) {
+                self.dependencies.recorder.forget("target", name);
+            }
+            stays
+        });
         for discovery in &config.discoveries {
             if let Some(read) = &discovery.read {
                 self.in_use.insert(discovery.name.clone(), read.clone());
@@ -199,6 +206,7 @@ impl Discoveries {
         let (name, now) = (&discovery.name, self.dependencies.clock.now());
         metrics::counter!(names::DISCOVERIES, "target" => name.clone(), "outcome" => "ok").increment(1);
         metrics::gauge!(names::DISCOVERED_AT, "target" => name.clone()).set(now.as_seconds_f64());
+        metrics::gauge!(names::DISCOVERY_SUCCEEDED, "target" => name.clone()).set(1.0);
         self.with_row(discovery, |row| {
             row.succeeded_at = Some(now);
             if row.failure.take().is_some() {
@@ -212,6 +220,7 @@ impl Discoveries {
         metrics::counter!(names::DISCOVERIES, "target" => name.clone(), "outcome" => "fail").increment(1);
         metrics::counter!(names::DISCOVERY_FAILURES, "target" => name.clone(), "reason" => error.reason())
             .increment(1);
+        metrics::gauge!(names::DISCOVERY_SUCCEEDED, "target" => name.clone()).set(0.0);
         self.with_row(discovery, |row| {
             let text = error.to_string();
             let since = row.failure.as_ref().map_or(now, |before| before.since);

@@ -1,6 +1,8 @@
 //! Targets of several addresses: one SLO counts all of them, and a change of the addresses loses no slot.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lookout_collect::discover::DiscoveryError;
@@ -105,6 +107,11 @@ async fn lookups_that_fail_keep_the_addresses_and_a_change_keeps_phase_and_incid
         let line = format!("{}{{target=\"shop\"}} ", names::DISCOVERED);
         text.lines().find_map(|shown| shown.strip_prefix(&line).map(str::to_owned)).unwrap()
     };
+    let succeeded = || {
+        let text = local.text(Format::Text);
+        let line = format!("{}{{target=\"shop\"}} ", names::DISCOVERY_SUCCEEDED);
+        text.lines().find_map(|shown| shown.strip_prefix(&line).map(str::to_owned))
+    };
     let targets = |reloaded: &Config| reloaded.targets.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
     assert!(targets(&discovering()).is_empty());
     answers(Ok(found(&["a:1", "b:1"])));
@@ -125,14 +132,16 @@ async fn lookups_that_fail_keep_the_addresses_and_a_change_keeps_phase_and_incid
                 let second = second.millis_since(simulation.start) / 1000;
                 simulation.sleep_until(second + 60).await;
                 assert_eq!((count("fail") - failed, in_use().as_str()), (2, "2"));
+                assert_eq!(succeeded().as_deref(), Some("0"));
             }
             // a configuration that was read anew has the addresses in use
             reloader.reload(discovering()).await.unwrap();
-            assert_eq!(in_use(), "2");
+            assert_eq!((in_use().as_str(), succeeded().as_deref()), ("2", Some("0")));
             answers(Ok(found(&["b:1", "c:1"])));
-            let succeeded = count("ok");
+            let ok = count("ok");
             simulation.sleep_until(425).await;
-            assert!(count("ok") >= succeeded + 2);
+            assert!(count("ok") >= ok + 2);
+            assert_eq!(succeeded().as_deref(), Some("1"));
             let open = simulation.ledger.open_incidents().await.unwrap();
             let ids = |all: &[IncidentRecord]| all.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
             assert_eq!(ids(&open), ids(&before), "the incident goes on");
@@ -213,4 +222,119 @@ async fn a_bad_file_of_addresses_is_told_twice_and_healed_while_the_configuratio
         text.contains(&second) && text.contains("lookout_discovery_addresses{target=\"shop\"} 1"),
         "{text}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_source_that_is_removed_raises_no_alert_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = super::support::Target::start().await;
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let shop = r#"targets: [{ name: shop, interval: 1s, timeout: 400ms, http: { url: "http://{{address}}/health" }, discover: { files: [shop.yaml], refresh: 1s } }]"#;
+    let config = |targets: &str| {
+        write(
+            "lookout.yaml",
+            &format!("listen: 127.0.0.1:0\nledger: memory\ninterval: 1s\nslos: []\n{targets}\n"),
+        );
+    };
+    let list = || write("shop.yaml", &format!("- targets: [\"{}\"]\n", target.address));
+    list();
+    config(shop);
+    let agent = Lookout::run(&folder.path().join("lookout.yaml"));
+    let failing = format!("{}{{target=\"shop\"}} 0", names::DISCOVERY_SUCCEEDED);
+    let shows = async |what: &str, text: &str, shown: bool| {
+        eventually(what, || async { (agent.text("/metrics").await.contains(text) == shown).then_some(()) })
+            .await;
+    };
+    for _ in 0..2 {
+        shows("a lookup that succeeds", &failing.replace("} 0", "} 1"), true).await;
+        write("shop.yaml", "- targets: []\n");
+        shows("the failure", &failing, true).await;
+        config("targets: []");
+        agent.signal("HUP");
+        shows("no series of a target that is removed", "target=\"shop\"", false).await;
+        list();
+        config(shop);
+        agent.signal("HUP");
+    }
+}
+
+/// A name server that tells one address for every name, or SERVFAIL.
+async fn name_server(fails: &Arc<AtomicBool>) -> SocketAddr {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (address, fails) = (socket.local_addr().unwrap(), Arc::clone(fails));
+    tokio::spawn(async move {
+        let mut query = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut query).await {
+            let fails = fails.load(Ordering::Relaxed);
+            let [a, b] = [query[0], query[1]];
+            // the head: the id, an answer, one question and one record, or a code alone
+            let mut answer =
+                vec![a, b, 0x81, if fails { 0x82 } else { 0x80 }, 0, 1, 0, u8::from(!fails), 0, 0, 0, 0];
+            // the question ends with its type and class; what follows it are options
+            let end = 12 + query[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
+            answer.extend_from_slice(&query[12..end]);
+            if !fails {
+                answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 127, 0, 0, 1]);
+            }
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lookout_probe_looks_addresses_up_and_probes_all_or_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (super::support::Target::start().await, super::support::Target::start().await);
+    let fails = Arc::new(AtomicBool::new(false));
+    let server = name_server(&fails).await;
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("shop.yaml", &format!("- targets: [\"{}\", \"{}\"]\n", one.address, two.address));
+    let port = one.address.port();
+    let health = "interval: 1s, timeout: 400ms, http: { url: \"http://{{address}}/health\" }";
+    let text = format!(
+        "slos: []\ntargets:\n  - {{ name: shop, {health}, discover: {{ files: [shop.yaml] }} }}\n  \
+         - {{ name: cart, {health}, discover: {{ dns: {{ names: [cart.test], type: A, port: {port}, server: \"{server}\" }} }} }}\n"
+    );
+    write("lookout.yaml", &text);
+    let config = folder.path().join("lookout.yaml").to_str().unwrap().to_owned();
+    let probe = async |name: &str, more: &[&str]| {
+        let arguments = [&["probe", name, "-c", &config], more].concat();
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        let ended = tokio::task::spawn_blocking(move || {
+            super::support::run_to_end(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        });
+        let ended = ended.await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (ended.status.code().unwrap(), text(ended.stdout), text(ended.stderr))
+    };
+    let (code, told, _) = probe("shop", &[]).await;
+    assert_eq!((code, told.matches("ok: status 200").count()), (0, 2), "{told}");
+    assert!(told.contains("2 of 2 addresses are good"), "{told}");
+    two.answer(503);
+    let (code, told, _) = probe("shop", &["--json"]).await;
+    let all: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (code, &all[0]["ok"], &all[1]["ok"], &all[1]["status"]),
+        (1, &true.into(), &false.into(), &503.into())
+    );
+    assert_eq!(all[1]["target"], format!("shop@{}", two.address));
+    let (code, told, _) = probe(&format!("shop@{}", one.address), &[]).await;
+    assert!(code == 0 && told.contains("ok: status 200") && !told.contains("addresses are good"), "{told}");
+    let (code, _, told) = probe("shop@10.0.0.1:1", &[]).await;
+    assert!(code == 2 && told.contains(&format!("it has shop@{}", one.address)), "{code} {told}");
+    let (code, _, told) = probe("nobody", &[]).await;
+    assert!(code == 2 && told.contains(", shop, cart"), "{code} {told}");
+    for _ in 0..2 {
+        fails.store(true, Ordering::Relaxed);
+        let (code, _, told) = probe("cart", &[]).await;
+        assert_eq!(code, 2, "{told}");
+        assert!(
+            told.contains("the addresses of `cart` cannot be looked up (dns): ") && told.contains("SERVFAIL"),
+            "{told}"
+        );
+        fails.store(false, Ordering::Relaxed);
+        let (code, told, _) = probe("cart", &[]).await;
+        assert!(code == 0 && told.contains("1 of 1 addresses are good"), "{told}");
+    }
 }

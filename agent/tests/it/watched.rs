@@ -23,11 +23,13 @@ async fn a_new_agent_shows_what_the_rules_about_it_read() {
     let slack = Slack::start().await;
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("lookout.yaml");
+    fs::write(folder.path().join("shop.yaml"), "- targets: [\"127.0.0.1:9\"]\n").unwrap();
+    let shop = r#"{ name: shop, http: { url: "http://{{address}}/" }, discover: { files: [shop.yaml], refresh: 1s } }"#;
     let destination = format!("{{ name: oncall, slack: {{ webhook_url: \"{}\" }} }}", slack.webhook());
     fs::write(
         &config,
         format!(
-            "listen: 127.0.0.1:0\nledger: memory\ninterval: 1s\nslos: []\ndestinations: [{destination}]\n"
+            "listen: 127.0.0.1:0\nledger: memory\ninterval: 1s\nslos: []\ndestinations: [{destination}]\ntargets: [{shop}]\n"
         ),
     )
     .unwrap();
@@ -36,11 +38,12 @@ async fn a_new_agent_shows_what_the_rules_about_it_read() {
     assert!(wanted.len() >= 7, "{wanted:?}");
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let text = eventually("an evaluation and a look of the outbox", async || {
+    let text = eventually("an evaluation, a look of the outbox and a lookup", async || {
         let text = client.get(format!("{}/metrics", agent.url)).send().await.ok()?.text().await.ok()?;
         let done = ["task=\"evaluate\"", "task=\"deliver oncall\""]
             .map(|task| format!("lookout_task_last_success_timestamp_seconds{{{task}}} "));
-        done.iter().all(|series| text.contains(series.as_str())).then_some(text)
+        let found = text.contains("lookout_discovery_last_lookup_successful{target=\"shop\"} 1");
+        (found && done.iter().all(|series| text.contains(series.as_str()))).then_some(text)
     })
     .await;
     for name in &wanted {

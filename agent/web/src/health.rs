@@ -77,14 +77,19 @@ async fn undelivered(state: &State) -> String {
 /// Returns the text of `/metrics`.
 #[must_use]
 pub fn metrics_text(state: &State, format: Format) -> String {
+    let mut text = String::new();
+    write_metrics(&mut text, state, format);
+    text
+}
+
+fn write_metrics(text: &mut String, state: &State, format: Format) {
     let snapshot = state.board.read();
     let url = state.config.agent_url();
-    let mut text = lookout_export::render(&state.recorder, &snapshot, &state.host, url, format);
+    lookout_export::render(text, &state.recorder, &snapshot, &state.host, url, format);
     if state.config.blackbox.metrics {
         text.push_str(&state.blackbox.text());
     }
-    format.write_end(&mut text);
-    text
+    format.write_end(text);
 }
 
 /// `GET /metrics`, in OpenMetrics for those that ask for it: it alone has exemplars.
@@ -95,6 +100,6 @@ pub(super) async fn metrics(extract::State(state): extract::State<State>, header
         true => (Format::OpenMetrics, open_metrics),
         false => (Format::Text, text),
     };
-    let text = shared.get(|| metrics_text(&state, format)).await;
+    let text = shared.get(|text| write_metrics(text, &state, format)).await;
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }

@@ -14,7 +14,7 @@ use lookout_runtime::random::Random;
 
 pub use discoverer::Discoverer;
 pub use error::DiscoveryError;
-pub use watch::{Lookup, watch};
+pub use watch::{Lookup, look_up, watch};
 
 /// Returns the client of a source. Nothing is read or asked yet.
 #[must_use]

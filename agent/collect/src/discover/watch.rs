@@ -21,6 +21,15 @@ pub struct Lookup {
     pub result: Result<Vec<FoundAddress>, DiscoveryError>,
 }
 
+/// Looks addresses up once, within the deadline; nothing while the source is being changed.
+///
+/// # Errors
+/// Returns an error if there is no complete list by then.
+pub async fn look_up(discoverer: &dyn Discoverer) -> Result<Option<Vec<FoundAddress>>, DiscoveryError> {
+    let looked = tokio::time::timeout(DEADLINE, discoverer.discover()).await;
+    looked.unwrap_or(Err(DiscoveryError::Timeout(DEADLINE)))
+}
+
 /// Looks addresses up until told to stop, or until nobody takes results. A failure changes nothing: the next lookup comes
 /// after the usual pause.
 pub async fn watch(
@@ -31,9 +40,7 @@ pub async fn watch(
 ) {
     let looking = async {
         loop {
-            let looked = tokio::time::timeout(DEADLINE, discoverer.discover()).await;
-            let result = looked.unwrap_or(Err(DiscoveryError::Timeout(DEADLINE)));
-            if let Some(result) = result.transpose() {
+            if let Some(result) = look_up(&*discoverer).await.transpose() {
                 let lookup = Lookup { target: discovery.name.clone(), result };
                 if results.send(lookup).await.is_err() {
                     return;

@@ -17,7 +17,7 @@ use super::received::{DnsReceived, Received};
 use super::timer::PhaseTimer;
 
 /// The failure that ended a probe early.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Failure {
     pub(super) reason: Reason,
     pub(super) detail: String,

@@ -21,6 +21,7 @@ mod latest;
 mod net;
 mod observed;
 mod outcome;
+mod paused_groups;
 mod pauses;
 mod prober;
 mod protocol;

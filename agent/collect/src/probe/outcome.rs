@@ -108,6 +108,18 @@ impl Reason {
     pub const fn is_local(self) -> bool {
         matches!(self, Self::Resources | Self::Permission | Self::Awaited)
     }
+
+    /// Whether the certificate itself was refused, so that no client would go on.
+    #[must_use]
+    pub const fn refuses_certificate(self) -> bool {
+        matches!(
+            self,
+            Self::CertificateExpired
+                | Self::CertificateUntrusted
+                | Self::CertificateName
+                | Self::CertificateInvalid
+        )
+    }
 }
 
 /// Good, or why not.

@@ -6,19 +6,24 @@ use std::sync::{Arc, PoisonError, RwLock};
 use lookout_config::Target;
 use lookout_model::{Pause, PauseCause, PauseRecord, Timestamp};
 
+use super::paused_groups::PausedGroups;
+
 /// Pauses that operators asked for, by target. Clones share one map.
 #[derive(Debug, Clone, Default)]
-pub struct Pauses(Arc<RwLock<BTreeMap<String, PauseRecord>>>);
+pub struct Pauses {
+    asked: Arc<RwLock<BTreeMap<String, PauseRecord>>>,
+    pub(super) groups: PausedGroups,
+}
 
 impl Pauses {
     /// Pauses a target, in the place of an earlier pause.
     pub fn put(&self, pause: PauseRecord) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(pause.target.clone(), pause);
+        self.asked.write().unwrap_or_else(PoisonError::into_inner).insert(pause.target.clone(), pause);
     }
 
     /// Ends the pause of a target that goes on at an instant. Returns the pause with its new end.
     pub fn end(&self, target: &str, at: Timestamp) -> Option<PauseRecord> {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.asked.write().unwrap_or_else(PoisonError::into_inner);
         let pause = known.get_mut(target).filter(|pause| pause.until > at)?;
         pause.until = at;
         Some(pause.clone())
@@ -34,7 +39,7 @@ impl Pauses {
             let end = window.end_at(at)?;
             Some(pause(target, PauseCause::Maintenance, Some(end), &window.reason, None))
         });
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.asked.read().unwrap_or_else(PoisonError::into_inner);
         let names = std::iter::once(&target.name).chain(&target.group);
         let known = names.filter_map(|name| known.get(name));
         let known = known.filter(|known| known.from <= at && at < known.until);

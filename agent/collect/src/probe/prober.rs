@@ -1,7 +1,7 @@
 //! The prober: one attempt, one deadline, one outcome with a reason from a closed list.
 //!
 //! The deadline covers all phases and is enforced from outside: whatever hangs is cut, and the phase it was cut in is the
-//! reason. A lookup that hangs inside the system's resolver is left behind on its blocking thread.
+//! reason.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::addresses;
 use super::assert::{Answer, evaluate, verdict};
 use super::attempt::{Attempt, Facts, Failure};
 use super::heartbeat_calls::Heartbeats;
-use super::net::{self, TlsClients, host_of};
+use super::net::{self, SystemResolver, TlsClients, host_of};
 use super::protocol::{Context, Protocol};
 use super::received::Received;
 use super::tokens::Tokens;
@@ -29,6 +29,7 @@ use super::{Outcome, Probe, Verdict};
 pub struct Prober {
     random: Arc<Random>,
     tls: TlsClients,
+    resolver: SystemResolver,
     tokens: Tokens,
     heartbeats: Option<Heartbeats>,
 }
@@ -37,7 +38,13 @@ impl Prober {
     /// A prober. Nothing is loaded before the first probe needs it.
     #[must_use]
     pub fn new(random: Arc<Random>) -> Self {
-        Self { random, tls: TlsClients::default(), tokens: Tokens::default(), heartbeats: None }
+        Self {
+            random,
+            tls: TlsClients::default(),
+            resolver: SystemResolver::default(),
+            tokens: Tokens::default(),
+            heartbeats: None,
+        }
     }
 
     /// Adds the calls that heartbeats are judged by.
@@ -48,7 +55,7 @@ impl Prober {
 
     #[cfg(test)]
     pub(super) fn trusting(random: Arc<Random>, tls: TlsClients) -> Self {
-        Self { random, tls, tokens: Tokens::default(), heartbeats: None }
+        Self { tls, ..Self::new(random) }
     }
 
     async fn attempt(&self, target: &Target) -> Outcome {
@@ -99,6 +106,7 @@ impl Prober {
             tls: &self.tls,
             tokens: &self.tokens,
             random: &self.random,
+            resolver: &self.resolver,
             heartbeats: self.heartbeats.as_ref(),
             pinned,
             keeps_body: false,

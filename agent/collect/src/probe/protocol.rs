@@ -7,7 +7,7 @@ use lookout_config::{Family, Subject, Target};
 
 use super::attempt::{Attempt, Failure};
 use super::heartbeat_calls::Heartbeats;
-use super::net::{Lookup, TlsClients};
+use super::net::{Lookup, SystemResolver, TlsClients};
 use super::tokens::Tokens;
 use super::traced::Traced;
 
@@ -25,6 +25,7 @@ pub(super) struct Context<'a> {
     pub(super) tls: &'a TlsClients,
     pub(super) tokens: &'a Tokens,
     pub(super) random: &'a lookout_runtime::random::Random,
+    pub(super) resolver: &'a SystemResolver,
     /// Calls of jobs; `None` beside a running agent.
     pub(super) heartbeats: Option<&'a Heartbeats>,
     /// The host that has one address alone in this attempt.
@@ -46,6 +47,7 @@ impl<'a> Context<'a> {
             pinned: self.pinned,
             server: self.target.resolver,
             random: self.random,
+            system: self.resolver,
             allowed: self.target.allowed.as_deref(),
         }
     }

@@ -41,7 +41,7 @@ pub(super) struct Series {
     seconds: [Vec<Histogram>; 2],
     /// Phases that were exported once, which are zero from then on when they do not happen.
     phases: [Option<Gauge>; 5],
-    paused: Vec<Gauge>,
+    paused: Gauge,
     is_paused: Option<bool>,
     resumes_tls: bool,
 }
@@ -54,13 +54,12 @@ impl Series {
             let counter = |name: &String| metrics::counter!(names::PROBES, "target" => name.clone(), "outcome" => end.as_str());
             names.iter().map(counter).collect()
         };
-        let paused = |name: &String| metrics::gauge!(names::PROBE_PAUSED, "target" => name.clone());
         Self {
             name: target.name.clone(),
             ends: End::ALL.map(end),
             seconds: Default::default(),
             phases: Default::default(),
-            paused: names.iter().map(paused).collect(),
+            paused: metrics::gauge!(names::PROBE_PAUSED, "target" => target.name.clone()),
             is_paused: None,
             resumes_tls: target.check.resumes_tls(),
             names,
@@ -168,11 +167,14 @@ impl Series {
         }
     }
 
-    pub(super) fn set_paused(&mut self, is_paused: bool) {
-        if self.is_paused != Some(is_paused) {
-            self.paused.iter().for_each(|gauge| gauge.set(f64::from(u8::from(is_paused))));
+    /// Exports whether the target is paused. Returns whether that is news.
+    pub(super) fn set_paused(&mut self, is_paused: bool) -> bool {
+        let is_news = self.is_paused != Some(is_paused);
+        if is_news {
+            self.paused.set(f64::from(u8::from(is_paused)));
             self.is_paused = Some(is_paused);
         }
+        is_news
     }
 
     pub(super) fn missed(&self, reason: &'static str, slots: u64) {

@@ -76,7 +76,7 @@ pub fn watch(
         target,
         streams,
         certificates,
-        certificate_end_s: None,
+        certificate: None,
         assigned,
         ports,
         stop,
@@ -101,12 +101,21 @@ struct Counted {
 /// The outcome of a probe, or the message of its panic.
 type Ended = Result<Outcome, Box<dyn Any + Send>>;
 
+/// Validity of a certificate.
+#[derive(Debug, Clone, Copy)]
+struct SeenCertificate {
+    /// Unix time of its end.
+    end_s: i64,
+    /// Whether clients refuse it, however long it is valid.
+    is_refused: bool,
+}
+
 struct Watch {
     target: Arc<Target>,
     streams: Vec<usize>,
     certificates: Vec<(usize, u32)>,
-    /// Unix time at which the certificate ends that was seen last. A peer that cannot be reached does not renew it.
-    certificate_end_s: Option<i64>,
+    /// The certificate that was seen last. A peer that cannot be reached does not renew it.
+    certificate: Option<SeenCertificate>,
     assigned: Receiver<Assignment>,
     ports: Ports,
     stop: CancellationToken,
@@ -146,11 +155,20 @@ impl Watch {
                 break;
             }
         }
+        // what a journey created is removed before the loop ends; its slot is missed all the same
+        if self.target.check.has_cleanup()
+            && let Some(running) = &mut self.running
+        {
+            let _ = (&mut running.probe).await;
+        }
         let now = self.ports.clock.now();
         let begun = self.schedule.over_since(self.due, now).saturating_add(i64::from(now >= self.due));
         let stopped = u64::from(self.running.is_some()).saturating_add(u64::try_from(begun).unwrap_or(0));
         if stopped > 0 {
             self.missed("stopped", stopped);
+        }
+        if let Some(group) = &self.target.group {
+            self.ports.pauses.groups.forget(group, &self.target.name);
         }
     }
 
@@ -159,7 +177,7 @@ impl Watch {
         let Assignment { target, streams, certificates } = self.assigned.borrow_and_update().clone();
         (self.streams, self.certificates) = (streams, certificates);
         if peer_of(&target.check) != peer_of(&self.target.check) {
-            self.certificate_end_s = None;
+            self.certificate = None;
         }
         if target.interval != self.target.interval {
             self.wake();
@@ -193,9 +211,7 @@ impl Watch {
         let number = self.schedule.number_at(self.due).saturating_add(over);
         let intended = self.schedule.start_of(number);
         self.due = self.schedule.start_of(number.saturating_add(1));
-        let is_paused = self.ports.pauses.at(&self.target, now).is_some();
-        self.series.set_paused(is_paused);
-        if is_paused {
+        if self.note_pause(now) {
             self.missed("paused", 1);
         } else if self.running.is_some() {
             tracing::warn!(probe.target = %self.target.name, "the probe before still runs, the slot is missed");
@@ -246,13 +262,17 @@ impl Watch {
     /// Returns for each stream about certificates whether the last one is valid for long enough.
     fn certificate_validity(&mut self, outcome: &Outcome) -> Vec<(usize, bool)> {
         if let Some(certificate) = &outcome.certificate {
-            self.certificate_end_s =
-                Some(certificate.verified_not_after_s.unwrap_or(certificate.not_after_s));
+            let is_refused = match &outcome.verdict {
+                Verdict::Fail { reason, .. } => reason.refuses_certificate(),
+                Verdict::Ok => false,
+            };
+            let end_s = certificate.verified_not_after_s.unwrap_or(certificate.not_after_s);
+            self.certificate = Some(SeenCertificate { end_s, is_refused });
         }
-        let Some(end_s) = self.certificate_end_s else { return Vec::new() };
+        let Some(SeenCertificate { end_s, is_refused }) = self.certificate else { return Vec::new() };
         let left_s = end_s.saturating_sub(self.ports.clock.now().as_seconds());
         let valid = |&(stream, days): &(usize, u32)| {
-            let is_valid = left_s >= i64::from(days) * 86_400;
+            let is_valid = !is_refused && left_s >= i64::from(days) * 86_400;
             self.series.count_certificate(days, is_valid);
             (stream, is_valid)
         };
@@ -299,8 +319,17 @@ impl Watch {
     /// Exports the labels of the target, and whether it is paused.
     fn export_target(&mut self) {
         set_info(&self.target, 1.0);
-        let is_paused = self.ports.pauses.at(&self.target, self.ports.clock.now()).is_some();
-        self.series.set_paused(is_paused);
+        self.note_pause(self.ports.clock.now());
+    }
+
+    /// Exports whether the target is paused, and returns it.
+    fn note_pause(&mut self, now: Timestamp) -> bool {
+        let is_paused = self.ports.pauses.at(&self.target, now).is_some();
+        let is_news = self.series.set_paused(is_paused);
+        if let Some(group) = self.target.group.as_ref().filter(|_| is_news) {
+            self.ports.pauses.groups.note(group, &self.target.name, is_paused);
+        }
+        is_paused
     }
 }
 

@@ -129,6 +129,12 @@ impl Check {
         options.is_some_and(|options| options.resume)
     }
 
+    /// Returns whether a probe removes at its end what it created.
+    #[must_use]
+    pub fn has_cleanup(&self) -> bool {
+        matches!(self, Self::Journey(journey) if journey.has_cleanup())
+    }
+
     /// Returns the protocol, as the configuration names it.
     #[must_use]
     pub fn protocol(&self) -> &'static str {

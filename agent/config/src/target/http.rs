@@ -19,10 +19,10 @@ use crate::keys::target;
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Most bytes of an answer that may be asked for: a sidecar must stay small.
-const BODY_LIMIT_LIMIT: usize = 64 * 1024 * 1024;
+pub(crate) const BODY_LIMIT_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Most bytes of a body that is kept for an assertion.
-const KEPT_BODY_LIMIT: usize = 8 * 1024 * 1024;
+pub(crate) const KEPT_BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Header fields of an answer unless told otherwise.
 const MAX_HEADERS: usize = 256;

@@ -22,7 +22,7 @@ use super::expect;
 use super::http::{self, HttpCheck};
 use super::protocol::{self, Protocol};
 use crate::keys::target;
-use crate::placeholder::placeholder;
+use crate::placeholder::{fill, placeholder};
 
 /// Steps of a journey.
 const MOST_STEPS: usize = 32;
@@ -68,6 +68,19 @@ impl JourneyCheck {
     #[must_use]
     pub fn placeholder(variable: usize) -> String {
         placeholder(variable)
+    }
+
+    /// Replaces the placeholders of a text by values. A value is never looked at again, whatever it looks like; a
+    /// placeholder without a value stays.
+    #[must_use]
+    pub fn fill(text: &str, value: impl Fn(usize) -> Option<String>) -> String {
+        fill(text, value)
+    }
+
+    /// Returns whether a step is made whatever fails before.
+    #[must_use]
+    pub fn has_cleanup(&self) -> bool {
+        self.steps.iter().any(|step| step.always)
     }
 }
 

@@ -44,4 +44,5 @@ pub use websocket::WebSocketCheck;
 pub(super) use definition::default_timeout;
 pub(super) use discover::{ReadTargets, read_targets};
 pub(super) use http::read_whole;
+pub(crate) use http::{BODY_LIMIT_LIMIT, KEPT_BODY_LIMIT};
 pub(super) use read::{read_target, read_timeout};

@@ -63,6 +63,10 @@ fn the_tests_see_what_is_wrong() {
         ("[1h:5m]) >= 3", "[1h:5m]) >= 9"),
         ("abs(timestamp(", "0 * abs(timestamp("),
         ("lookout_config_last_reload_successful", "lookout_config_last_reload_success"),
+        (
+            "lookout_discovery_last_lookup_successful{job=\"lookout\"} == 0",
+            "lookout_discovery_last_lookup_successful == 2",
+        ),
     ] {
         // expressions are indented further
         let lines: Vec<&str> = right.split('\n').collect();

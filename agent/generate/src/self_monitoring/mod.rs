@@ -115,7 +115,7 @@ impl Tolerance {
 fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
     let job = format!("job={}", quoted(config.outputs.agent_job.as_deref()?));
     let tolerance = Tolerance::of(config);
-    let [down, stalled, ledger, delivering, crashing, clock, refused] = OWN_ALERTS;
+    let [down, stalled, ledger, delivering, crashing, clock, refused, discovery] = OWN_ALERTS;
     Some([
         Alert {
             name: down,
@@ -203,6 +203,18 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
             summary: "lookout goes on with the configuration before: the changed files have an error.",
             description: "{{ $labels.instance }} refuses its changed configuration. It watches by the one before, without the \
                  changes that somebody made, and a restart would end with the error.",
+        },
+        Alert {
+            name: discovery,
+            severity: Severity::Ticket,
+            expr: format!("{}{{{job}}} == 0", names::DISCOVERY_SUCCEEDED),
+            // a name server is restarted and a deployment without ready pods is over sooner; probes go on meanwhile
+            hold: 600,
+            title: "addresses are not found",
+            summary: "lookout cannot look the addresses of a target up, and probes those of before.",
+            description: "On {{ $labels.instance }} no lookup of the addresses of `{{ $labels.target }}` succeeds. The addresses \
+                 of before are probed on; a new one is not watched, and one that is gone fails. An agent that never found \
+                 an address probes none.",
         },
     ])
 }

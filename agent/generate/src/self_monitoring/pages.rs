@@ -18,6 +18,7 @@ const BODIES: [&str; OWN_ALERTS.len()] = [
     include_str!("../../templates/runbooks/LookoutCrashing.txt"),
     include_str!("../../templates/runbooks/LookoutClockOff.txt"),
     include_str!("../../templates/runbooks/LookoutConfigRefused.txt"),
+    include_str!("../../templates/runbooks/LookoutDiscoveryFailing.txt"),
 ];
 
 /// Returns the pages; none where no Prometheus scrapes the agent.

@@ -95,9 +95,10 @@ const GIVEN_UP: Series = (names::DELIVERIES, &[("destination", "oncall"), ("outc
 const PANICS: Series = (names::TASK_PANICS, &[("task", "evaluate")]);
 const JUMPS: Series = (names::CLOCK_JUMPS, &[]);
 const RELOADED: Series = (names::CONFIG_RELOADED, &[]);
+const FOUND: Series = (names::DISCOVERY_SUCCEEDED, &[("target", "shop")]);
 
 /// Series of a healthy agent, which delivers a message now and then.
-const HEALTHY: [(Series, Values); 11] = [
+const HEALTHY: [(Series, Values); 12] = [
     (UP, Values::Still(1)),
     (STARTED, Values::Still(1)),
     (EVALUATED, Values::Grows(STEP)),
@@ -109,9 +110,10 @@ const HEALTHY: [(Series, Values); 11] = [
     (PANICS, Values::Still(0)),
     (JUMPS, Values::Still(0)),
     (RELOADED, Values::Still(1)),
+    (FOUND, Values::Still(1)),
 ];
 
-const GONE: [(Series, Values); 10] = [
+const GONE: [(Series, Values); 11] = [
     (UP, Values::Absent),
     (STARTED, Values::Absent),
     (EVALUATED, Values::Absent),
@@ -122,11 +124,12 @@ const GONE: [(Series, Values); 10] = [
     (GIVEN_UP, Values::Absent),
     (PANICS, Values::Absent),
     (RELOADED, Values::Absent),
+    (FOUND, Values::Absent),
 ];
 
 impl Fixture<'_> {
     fn scenarios(&self) -> Vec<Node> {
-        let [down, stalled, ledger, delivering, crashing, clock, config] = &self.alerts;
+        let [down, stalled, ledger, delivering, crashing, clock, config, discovery] = &self.alerts;
         // the events that a range must not contain, and those it must
         let still = self.tolerance.evaluation;
         let late = STEP + INTERVAL;
@@ -202,6 +205,16 @@ impl Fixture<'_> {
                 "tells of a configuration that stays refused",
                 config,
                 &[(RELOADED, Values::Then(1, 0))],
+                late,
+            ),
+            self.quiet(
+                "is quiet about addresses that are found again within five minutes",
+                &[(FOUND, Values::Passing(1, 0, 300))],
+            ),
+            self.fires(
+                "tells of addresses that are not found any more",
+                discovery,
+                &[(FOUND, Values::Then(1, 0))],
                 late,
             ),
             self.fires_after(

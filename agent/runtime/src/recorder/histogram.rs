@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use metrics::{GaugeFn as _, HistogramFn};
 
 use super::exemplar::{Trace, current};
-use crate::exposition::Format;
+use crate::exposition::{Format, write_series, write_value};
 
 pub(super) struct Histogram {
     bounds: Arc<[f64]>,
@@ -56,8 +56,14 @@ impl Histogram {
         for (place, (bound, samples)) in bounds.zip(&self.counts).enumerate() {
             count = count.saturating_add(samples.load(Ordering::Acquire));
             // writing to a string cannot fail
-            let _ = write!(out, "{name}_bucket{{{labels}{comma}le=\"");
-            let _ = if bound.is_finite() { write!(out, "{bound}") } else { write!(out, "+Inf") };
+            for part in [name, "_bucket{", labels, comma, "le=\""] {
+                out.push_str(part);
+            }
+            if bound.is_finite() {
+                write_value(out, bound);
+            } else {
+                out.push_str("+Inf");
+            }
             let _ = write!(out, "\"}} {count}");
             if let Some(Exemplar { value, trace, .. }) = exemplars.iter().find(|kept| kept.place == place) {
                 let at = trace.at.as_seconds_f64();
@@ -66,9 +72,11 @@ impl Histogram {
             out.push('\n');
         }
         let sum = f64::from_bits(self.sum.load(Ordering::Acquire));
-        let (open, close) = if labels.is_empty() { ("", "") } else { ("{", "}") };
-        let _ = writeln!(out, "{name}_sum{open}{labels}{close} {sum}");
-        let _ = writeln!(out, "{name}_count{open}{labels}{close} {count}");
+        write_series(out, [name, "_sum"], labels);
+        write_value(out, sum);
+        out.push('\n');
+        write_series(out, [name, "_count"], labels);
+        let _ = writeln!(out, "{count}");
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use metrics::{Counter, Gauge, Key, KeyName, Metadata, SharedString, Unit};
 
-use crate::exposition::{Format, Kind};
+use crate::exposition::{Format, Kind, write_series, write_value};
 pub use exemplar::with_trace;
 use histogram::Histogram;
 use table::Table;
@@ -63,7 +63,9 @@ impl Recorder {
         self.0.counters.each(|name, series| {
             head(out, name, Kind::Counter);
             for (labels, value) in series {
-                write_sample(out, name, labels, value.load(Ordering::Acquire));
+                write_series(out, [name, ""], labels);
+                // writing to a string cannot fail
+                let _ = writeln!(out, "{}", value.load(Ordering::Acquire));
             }
         });
         self.0.gauges.each(|name, series| {
@@ -74,7 +76,9 @@ impl Recorder {
                 head(out, name, Kind::Gauge);
             }
             for (labels, value) in finite {
-                write_sample(out, name, labels, value);
+                write_series(out, [name, ""], labels);
+                write_value(out, value);
+                out.push('\n');
             }
         });
         self.0.histograms.each(|name, series| {
@@ -104,14 +108,6 @@ impl Recorder {
         let mut all = self.0.help.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(name.as_str().to_owned(), help);
     }
-}
-
-fn write_sample(out: &mut String, name: &str, labels: &str, value: impl core::fmt::Display) {
-    out.push_str(name);
-    if !labels.is_empty() {
-        let _ = write!(out, "{{{labels}}}");
-    }
-    let _ = writeln!(out, " {value}");
 }
 
 impl metrics::Recorder for Recorder {

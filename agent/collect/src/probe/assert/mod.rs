@@ -59,10 +59,13 @@ pub(super) fn extract(extraction: &Extraction, answer: &Answer<'_>) -> Result<St
         Subject::Json { path, .. } => {
             let body = json::parse(answer.facts.body.as_deref().unwrap_or_default(), answer.deadline);
             let body = body.map_err(|why| Failure::new(Reason::Json, why))?;
-            path.query(&body).all().first().map(|node| match node {
-                serde_json::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            })
+            let nodes = path.query(&body);
+            match nodes.all().first() {
+                Some(serde_json::Value::Null) => return Err(missing("is null")),
+                Some(serde_json::Value::String(text)) => Some(text.clone()),
+                Some(other) => Some(other.to_string()),
+                None => None,
+            }
         }
         _ => match Value::of(subject, answer) {
             Value::Texts(texts) => texts.into_iter().next().map(std::borrow::Cow::into_owned),
@@ -70,10 +73,17 @@ pub(super) fn extract(extraction: &Extraction, answer: &Answer<'_>) -> Result<St
         },
     };
     let found = found.ok_or_else(|| missing("is missing"))?;
-    let Some(pattern) = &extraction.pattern else { return Ok(found) };
-    let captures = pattern.captures(&found).ok_or_else(|| missing(&format!("does not match `{pattern}`")))?;
-    let group = captures.get(1).or_else(|| captures.get(0));
-    Ok(group.map(|group| group.as_str().to_owned()).unwrap_or_default())
+    let value = match &extraction.pattern {
+        None => found,
+        Some(pattern) => {
+            let captures = pattern.captures(&found);
+            let captures = captures.ok_or_else(|| missing(&format!("does not match `{pattern}`")))?;
+            let group = captures.get(1).or_else(|| captures.get(0));
+            group.map(|group| group.as_str().to_owned()).unwrap_or_default()
+        }
+    };
+    // the URL of an item without its name is that of all items
+    if value.is_empty() { Err(missing("is empty")) } else { Ok(value) }
 }
 
 /// A failure as a verdict, its detail bounded.

@@ -59,6 +59,17 @@ async fn json_is_typed_and_every_node_must_hold() {
         ),
         (r#"{"l":["a","b"]}"#, "json('$.l') contains 'b' and json('$.l[0]') in ['a', 3, null]", "ok"),
         (r#"{"n":null}"#, "json('$.n') == null and json('$.n') != missing", "ok"),
+        (
+            r#"{"c":["up","down"]}"#,
+            "json('$.c[*]') != 'down'",
+            r#"json: json("$.c[*]") ("up", "down") != 'down'"#,
+        ),
+        (
+            r#"{"c":["down","up"]}"#,
+            "json('$.c[*]') != 'down'",
+            r#"json: json("$.c[*]") ("down", "up") != 'down'"#,
+        ),
+        (r#"{"c":["up","slow"]}"#, "json('$.c[*]') != 'down'", "ok"),
     ] {
         assert_eq!(judge(assertion, &body(text)), told, "{text}");
     }
@@ -115,6 +126,10 @@ async fn certificates_and_dns_are_compared() {
         (
             "dns.answers contains '10.'",
             r#"dns_answer: dns.answers ("192.0.2.1", "192.0.2.2") contains '10.'"#,
+        ),
+        (
+            "dns.answers != '192.0.2.2'",
+            r#"dns_answer: dns.answers ("192.0.2.1", "192.0.2.2") != '192.0.2.2'"#,
         ),
     ] {
         assert_eq!(judge(assertion, &facts), told);

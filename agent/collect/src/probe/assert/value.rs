@@ -103,7 +103,15 @@ fn list(f: &mut fmt::Formatter<'_>, items: impl ExactSizeIterator<Item = String>
 /// Compares a found value with an expected one; none where the value is missing or not comparable.
 pub(super) fn holds(found: &Value<'_>, operator: Operator, expected: &Expected) -> Option<bool> {
     if operator == Operator::NotEqual {
-        return holds(found, Operator::Equal, expected).map(|equal| !equal);
+        // no text may be the one that is excluded, and no node either
+        return match (found, expected) {
+            (_, Expected::Missing) => Some(!matches!(found, Value::Missing)),
+            (Value::Nodes(nodes), expected) => {
+                let equal = |node: &&Json| node_holds(node, Operator::Equal, expected);
+                nodes.iter().map(equal).try_fold(true, |all, equal| Some(all & !equal?))
+            }
+            _ => holds(found, Operator::Equal, expected).map(|equal| !equal),
+        };
     }
     match (found, expected) {
         (found, Expected::Missing) => Some(matches!(found, Value::Missing)),

@@ -1,4 +1,6 @@
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hickory_proto::op::{MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::A;
@@ -155,4 +157,36 @@ async fn names_of_targets_are_asked_of_their_own_resolver() {
     let dead = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let told = verdict_of(&Target { resolver: Some(dead), ..named }).await.0;
     assert!(told.starts_with("dns: no exchange with"), "{told}");
+}
+
+/// With `all` an address that could not be looked up is one that is not probed. Twice, and healed.
+#[tokio::test]
+async fn a_family_that_cannot_be_looked_up_is_no_address_less() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let failing = Arc::clone(&fails);
+    let resolver = udp(move |_, query| {
+        let asked = Message::from_vec(query).unwrap();
+        let is_v4 = asked.queries[0].query_type() == hickory_proto::rr::RecordType::A;
+        let broken = !is_v4 && failing.load(Ordering::Relaxed);
+        let mut answer = reply(query, if broken { ResponseCode::ServFail } else { ResponseCode::NoError });
+        answer.answers.clear();
+        if is_v4 {
+            let name = asked.queries[0].name().clone();
+            answer.add_answer(Record::from_rdata(name, 60, RData::A(A::new(127, 0, 0, 1))));
+        }
+        vec![answer.to_vec().unwrap()]
+    })
+    .await;
+    let (web, _heads) = answering(OK).await;
+    let named = requesting(get(format!("http://shop.test:{}/", web.port())));
+    let all = Target { resolver: Some(resolver), family: lookout_config::Family::All, ..named };
+    for _ in 0..2 {
+        fails.store(true, Ordering::Relaxed);
+        let told = verdict_of(&all).await.0;
+        assert!(told.starts_with("dns: shop.test did not resolve: ") && told.ends_with("SERVFAIL"), "{told}");
+        let auto = Target { family: lookout_config::Family::Auto, ..all.clone() };
+        assert_eq!(verdict_of(&auto).await.0, "ok", "one address is enough there");
+        fails.store(false, Ordering::Relaxed);
+        assert_eq!(verdict_of(&all).await.0, "ok", "no record is no failure");
+    }
 }

@@ -81,6 +81,34 @@ async fn a_restart_is_no_failure_but_a_call_of_before_is_evidence() {
     assert_eq!(seen(&prober).await.0, Some(Reason::Heartbeat), "overdue by the time of this agent alone");
 }
 
+/// The job is dead from the first call on, whatever the wall clock says. Each way twice.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_makes_no_call_younger_or_older() {
+    let day = 24 * 3_600_000;
+    for jump_ms in [day, -day, 40 * day, -40 * day] {
+        let clock = WallClock::start();
+        let heartbeats = Heartbeats::new(Arc::clone(&clock) as Arc<dyn lookout_runtime::clock::Clock>);
+        let prober = Prober::new(Arc::new(Random::from_seed(1))).with_heartbeats(heartbeats.clone());
+        for _ in 0..2 {
+            heartbeats.note("backup");
+            assert_eq!(seen(&prober).await.0, None);
+            clock.jump(jump_ms);
+            tokio::time::advance(25 * HOUR).await;
+            assert_eq!(seen(&prober).await.0, None, "{jump_ms}: it is not overdue");
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert_eq!(seen(&prober).await.0, Some(Reason::Heartbeat), "{jump_ms}: it is overdue");
+        }
+        let stored = heartbeats.note("backup");
+        clock.jump(-30 * day);
+        let restarted = Heartbeats::new(Arc::clone(&clock) as Arc<dyn lookout_runtime::clock::Clock>);
+        restarted.restore([("backup".to_owned(), stored)]);
+        let prober = Prober::new(Arc::new(Random::from_seed(1))).with_heartbeats(restarted);
+        assert_eq!(seen(&prober).await.0, Some(Reason::Awaited), "a call in the future is no evidence");
+        tokio::time::advance(26 * HOUR).await;
+        assert_eq!(seen(&prober).await.0, Some(Reason::Heartbeat));
+    }
+}
+
 #[tokio::test]
 async fn a_prober_beside_the_agent_knows_no_calls() {
     let prober = Prober::new(Arc::new(Random::from_seed(1)));

@@ -9,6 +9,8 @@ mod proxy;
 #[cfg(test)]
 mod proxy_tests;
 mod redirect;
+#[cfg(test)]
+mod redirect_tests;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -79,7 +81,7 @@ async fn visit(context: &Context<'_>, attempt: &mut Attempt, hop: &Hop<'_>) -> R
         }
     };
     let stream: Box<dyn Io> = if https {
-        let secured = secure(check, context, attempt, &peer.host, stream).await?;
+        let secured = secure(hop, context, attempt, &peer.host, stream).await?;
         two = secured.get_ref().1.alpn_protocol() == Some(b"h2");
         Box::new(secured)
     } else {
@@ -107,18 +109,19 @@ async fn visit(context: &Context<'_>, attempt: &mut Attempt, hop: &Hop<'_>) -> R
 
 /// Secures the connection of a hop and agrees on the version of HTTP.
 async fn secure(
-    check: &HttpCheck,
+    hop: &Hop<'_>,
     context: &Context<'_>,
     attempt: &mut Attempt,
     host: &str,
     stream: Box<dyn Io>,
 ) -> Result<net::Secured, Failure> {
+    let (check, options) = (hop.check, hop.tls());
     let alpn: &[&'static str] = match check.version {
         HttpVersion::One => &["http/1.1"],
         HttpVersion::Two => &["h2"],
         HttpVersion::Auto => &["h2", "http/1.1"],
     };
-    let wanted = Wanted { options: &check.tls, host, alpn };
+    let wanted = Wanted { options: &options, host, alpn };
     let secured = context.tls.secure(attempt, &wanted, stream).await?;
     if check.version == HttpVersion::Two && secured.get_ref().1.alpn_protocol() != Some(b"h2") {
         return Err(Failure::new(Reason::Protocol, "the server does not offer HTTP/2"));

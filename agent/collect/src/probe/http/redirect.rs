@@ -27,16 +27,19 @@ pub(super) fn next<'a>(hop: &Hop<'a>, facts: &Facts, followed: u32) -> Result<Op
     if hop.url.scheme() == "https" && url.scheme() == "http" {
         return refused(format!("a redirect leads from TLS to plain text: {}", origin(&url)));
     }
-    // the same host over TLS is the usual way in, and no stranger
-    let upgraded =
-        hop.check.url.scheme() == "http" && url.scheme() == "https" && url.host() == hop.check.url.host();
-    if url.origin() != hop.check.url.origin() && !upgraded && !policy.any_origin {
+    let is_own = hop.is_of_target(&url);
+    if !is_own && !policy.any_origin {
         let origin = origin(&url);
         return refused(format!("a redirect leads to another origin: {origin}; `origin: any` allows it"));
     }
     let as_get = hop.as_get
         || status == 303 && hop.check.method != "HEAD"
         || matches!(status, 301 | 302) && hop.check.method == "POST";
+    // the body of a login is its password
+    if !is_own && !as_get && hop.check.body.is_some() {
+        let origin = origin(&url);
+        return refused(format!("a redirect ({status}) would send the body to another origin: {origin}"));
+    }
     Ok(Some(Hop { check: hop.check, url, as_get, token: hop.token }))
 }
 

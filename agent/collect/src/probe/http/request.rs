@@ -1,5 +1,7 @@
 //! Requests of a target.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
@@ -10,7 +12,7 @@ use url::Url;
 use super::super::Reason;
 use super::super::attempt::Failure;
 use super::super::traced::{TRACEPARENT, Traced};
-use lookout_config::{Credentials, HttpCheck, Proxy, Secret};
+use lookout_config::{Credentials, HttpCheck, Proxy, Secret, TlsOptions};
 
 /// A request with its whole body.
 pub(super) type Request = http::Request<Full<Bytes>>;
@@ -31,6 +33,23 @@ impl Hop<'_> {
     /// Whether it leads to the origin that credentials and headers are meant for.
     fn is_at_origin(&self) -> bool {
         self.url.origin() == self.check.url.origin()
+    }
+
+    /// Whether a URL is of the target: its origin, or the same host over TLS, which is the usual way in.
+    pub(super) fn is_of_target(&self, url: &Url) -> bool {
+        let own = &self.check.url;
+        let is_upgrade = own.scheme() == "http" && url.scheme() == "https" && url.host() == own.host();
+        url.origin() == own.origin() || is_upgrade
+    }
+
+    /// Trust and identity at this hop. A stranger is verified by its own name, and is shown no certificate.
+    pub(super) fn tls(&self) -> Cow<'_, TlsOptions> {
+        let options = &self.check.tls;
+        let is_own = options.server_name.is_none() && options.identity.is_none();
+        if is_own || self.is_of_target(&self.url) {
+            return Cow::Borrowed(options);
+        }
+        Cow::Owned(TlsOptions { server_name: None, identity: None, ..options.clone() })
     }
 
     /// The request of this hop. A header of the target replaces a default one, except `traceparent`: the outcome names the

@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::super::test_support::*;
 use super::*;
-use lookout_config::{Credentials, Redirects, Secret, Target, TlsOptions};
+use lookout_config::{Credentials, Secret, Target, TlsOptions};
 
 fn check_at(address: SocketAddr) -> HttpCheck {
     get(format!("http://{address}/health"))
@@ -288,90 +288,6 @@ async fn credentials_are_sent_as_the_scheme_wants_them() {
         let head = heads.recv().await.unwrap().to_lowercase();
         assert!(head.contains(&format!("authorization: {sent}\r\n")), "{head}");
     }
-}
-
-/// Answers with a redirect.
-async fn leading_to(
-    location: String,
-    status: u16,
-) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
-    answering(format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")).await
-}
-
-#[tokio::test]
-async fn redirects_are_followed_to_the_limit_and_a_post_becomes_a_get() {
-    let (address, mut heads) = server(|mut stream| async move {
-        // each connection is one hop: /a, /b, then the answer
-        let _ = stream.write_all(b"HTTP/1.1 302 Found\r\nlocation: next\r\ncontent-length: 0\r\n\r\n").await;
-    })
-    .await;
-    let redirects = Redirects { limit: 3, any_origin: false };
-    let post = HttpCheck {
-        method: "POST".to_owned(),
-        body: Some("x".to_owned()),
-        redirects,
-        ..get(format!("http://{address}/a"))
-    };
-    assert_eq!(verdict_of(&requesting(post)).await.0, "redirect: more than 3 redirects");
-    let hops: Vec<String> = std::iter::from_fn(|| heads.try_recv().ok()).collect();
-    let lines: Vec<&str> = hops.iter().filter_map(|head| head.lines().next()).collect();
-    assert_eq!(lines, ["POST /a HTTP/1.1", "GET /next HTTP/1.1", "GET /next HTTP/1.1", "GET /next HTTP/1.1"]);
-    assert!(hops[1..].iter().all(|head| !head.contains("content-length: 1")), "{hops:?}");
-
-    let (last, _) = answering(OK).await;
-    let (first, _) = leading_to(format!("http://{last}/"), 307).await;
-    let redirects = Redirects { limit: 1, any_origin: true };
-    let target = requesting(HttpCheck { redirects, ..check_at(first) });
-    let target = asserting(target, &["status == 200 and redirects == 1"]);
-    assert_eq!(verdict_of(&target).await.0, "ok");
-}
-
-#[tokio::test]
-async fn credentials_and_headers_stay_at_their_origin() {
-    let (stranger, mut heads) = answering(OK).await;
-    let (first, mut first_heads) = leading_to(format!("http://{stranger}/"), 302).await;
-    let check = HttpCheck {
-        authorization: Credentials::Bearer(Secret::new("hunter2")),
-        headers: vec![
-            ("x-api-key".to_owned(), Secret::new("hunter2")),
-            ("cookie".to_owned(), Secret::new("a=hunter2")),
-        ],
-        redirects: Redirects { limit: 3, any_origin: true },
-        ..check_at(first)
-    };
-    assert_eq!(verdict_of(&requesting(check.clone())).await.0, "ok");
-    assert_eq!(first_heads.recv().await.unwrap().matches("hunter2").count(), 3);
-    let head = heads.recv().await.unwrap();
-    assert!(!head.contains("hunter2"), "{head}");
-
-    let same = HttpCheck { redirects: Redirects { limit: 3, any_origin: false }, ..check };
-    let refused = verdict_of(&requesting(same)).await.0;
-    assert!(
-        refused.starts_with(&format!("redirect: a redirect leads to another origin: http://{stranger}")),
-        "{refused}"
-    );
-    assert!(heads.try_recv().is_err(), "the stranger is not asked");
-}
-
-#[tokio::test]
-async fn a_redirect_to_plain_text_is_refused() {
-    let acceptor = acceptor(CERT, &[]);
-    let address = listening(move |stream| {
-        let acceptor = acceptor.clone();
-        async move {
-            let Ok(mut stream) = acceptor.accept(stream).await else { return };
-            let _ = read_head(&mut stream).await;
-            let _ = stream
-                .write_all(b"HTTP/1.1 301 Moved\r\nlocation: http://localhost/\r\ncontent-length: 0\r\n\r\n")
-                .await;
-            let _ = stream.shutdown().await;
-        }
-    })
-    .await;
-    let redirects = Redirects { limit: 3, any_origin: true };
-    let target = requesting(HttpCheck { redirects, ..get(format!("https://localhost:{}/", address.port())) });
-    let refused = verdict_by(&trusting(CERT), &target).await.0;
-    assert_eq!(refused, "redirect: a redirect leads from TLS to plain text: http://localhost");
 }
 
 #[tokio::test]

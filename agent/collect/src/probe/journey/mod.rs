@@ -23,8 +23,7 @@ impl Protocol for JourneyCheck {
     async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure> {
         let mut values: Values = self.variables.iter().map(|variable| variable.value.clone()).collect();
         // cleanup gets a quarter of the time, whatever the steps before it use up
-        let has_cleanup = self.steps.iter().any(|step| step.always);
-        let reserve = if has_cleanup { context.target.timeout / 4 } else { Duration::ZERO };
+        let reserve = if self.has_cleanup() { context.target.timeout / 4 } else { Duration::ZERO };
         let until = attempt.deadline.checked_sub(reserve).unwrap_or(attempt.deadline);
         let mut failure: Option<Failure> = None;
         for step in &self.steps {
@@ -59,7 +58,7 @@ async fn take(
     let inner = Context { target: &target, keeps_body, ..*context };
     let ran = match fill_in(&step.http, values) {
         Some(http) => tokio::time::timeout_at(until, http.run(&inner, attempt)).await,
-        None => Ok(Err(Failure::new(Reason::Write, "a value makes no URL"))),
+        None => Ok(Err(Failure::new(Reason::Write, "a value makes no URL, or one of another place"))),
     };
     attempt.note_first_byte();
     let ran = ran.unwrap_or_else(|_| Err(attempt.cut(until.saturating_duration_since(started))));
@@ -100,33 +99,38 @@ fn difference(now: &Phases, before: &Phases) -> Phases {
     phases
 }
 
-/// The request with its placeholders replaced; none when the result is no URL.
+/// The request with its placeholders replaced; none when the result is no URL, or one of another place.
 fn fill_in(template: &HttpCheck, values: &Values) -> Option<HttpCheck> {
+    let known = |index: usize| values.get(index).and_then(Option::as_ref).map(Secret::reveal);
+    let plain = |text: &str| JourneyCheck::fill(text, |index| known(index).map(str::to_owned));
+    let encoded = |text: &str| JourneyCheck::fill(text, |index| known(index).map(percent_encoded));
+    let filled = |secret: &Secret| Secret::new(plain(secret.reveal()));
     let mut http = template.clone();
-    for (index, value) in values.iter().enumerate() {
-        let Some(value) = value.as_ref().map(Secret::reveal) else { continue };
-        let placeholder = JourneyCheck::placeholder(index);
-        if http.url.as_str().contains(&placeholder) {
-            http.url = Url::parse(&http.url.as_str().replace(&placeholder, &percent_encoded(value))).ok()?;
-        }
-        let filled = |secret: &Secret| Secret::new(secret.reveal().replace(&placeholder, value));
-        for (_, header) in &mut http.headers {
-            *header = filled(header);
-        }
-        http.body = http.body.map(|body| body.replace(&placeholder, value));
-        http.authorization = match http.authorization {
-            Credentials::Bearer(token) => Credentials::Bearer(filled(&token)),
-            Credentials::Basic { username, password } => Credentials::Basic {
-                username: username.replace(&placeholder, value),
-                password: filled(&password),
-            },
-            Credentials::None => Credentials::None,
-        };
+    // a URL is parsed without such segments, and would be that of a folder above
+    if template.url.path_segments().into_iter().flatten().any(|segment| is_dots(&encoded(segment))) {
+        return None;
     }
+    http.url = Url::parse(&encoded(template.url.as_str())).ok()?;
+    for (_, header) in &mut http.headers {
+        *header = filled(header);
+    }
+    http.body = http.body.map(|body| plain(&body));
+    http.authorization = match http.authorization {
+        Credentials::Bearer(token) => Credentials::Bearer(filled(&token)),
+        Credentials::Basic { username, password } => {
+            Credentials::Basic { username: plain(&username), password: filled(&password) }
+        }
+        Credentials::None => Credentials::None,
+    };
     Some(http)
 }
 
-/// A value for one part of a URL: it can end neither a segment nor a parameter.
+/// Whether a segment of a path is `.` or `..`, also with encoded dots.
+fn is_dots(segment: &str) -> bool {
+    matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+/// A value for one part of a URL: it can end neither a segment nor a parameter. Dots stay.
 fn percent_encoded(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{get as route_get, post};
 use axum::{Json, Router};
 use lookout_config::{Check, Extraction, Variable};
@@ -22,6 +22,10 @@ struct Items {
     writes_fail: bool,
     reads_hang: bool,
     tokens: Vec<String>,
+    /// The id that is told instead of the true one.
+    id: Option<serde_json::Value>,
+    /// Paths of requests that are about no item.
+    strays: Vec<String>,
 }
 
 type Shared = Arc<Mutex<Items>>;
@@ -36,7 +40,12 @@ async fn api() -> (SocketAddr, Shared) {
             return (StatusCode::SERVICE_UNAVAILABLE, [("etag", "none")], Json(json!({ "title": "away" })));
         }
         items.kept.insert("a/1 ?".to_owned(), item);
-        (StatusCode::CREATED, [("etag", "\"v7\"")], Json(json!({ "id": "a/1 ?" })))
+        let id = items.id.clone().unwrap_or(json!("a/1 ?"));
+        (StatusCode::CREATED, [("etag", "\"v7\"")], Json(json!({ "id": id })))
+    };
+    let stray = |State(items): State<Shared>, uri: Uri| async move {
+        items.lock().unwrap().strays.push(uri.path().to_owned());
+        StatusCode::NO_CONTENT
     };
     let read = |State(items): State<Shared>, Path(id): Path<String>| async move {
         if items.lock().unwrap().reads_hang {
@@ -52,6 +61,8 @@ async fn api() -> (SocketAddr, Shared) {
     let router = Router::new()
         .route("/items", post(create))
         .route("/items/{id}", route_get(read).delete(delete))
+        .fallback(stray)
+        .method_not_allowed_fallback(stray)
         .with_state(Arc::clone(&items));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -154,6 +165,24 @@ async fn a_value_that_is_not_there_is_a_failure() {
     journey.steps[0].extract.push((1, Extraction::parse("json(\"$.identity\")").unwrap()));
     let told = verdict_of(&target).await.0;
     assert_eq!(told, "json: step `create`: json(\"$.identity\") is missing");
+}
+
+/// An answer cannot aim the cleanup at the folder of all items.
+#[tokio::test]
+async fn an_id_that_names_no_item_is_no_request() {
+    let (address, items) = api().await;
+    for (id, told) in [
+        (json!(""), "json: step `create`: json(\"$.id\") is empty"),
+        (json!(null), "json: step `create`: json(\"$.id\") is null"),
+        (json!("."), "write: step `read`: a value makes no URL, or one of another place"),
+        (json!(".."), "write: step `read`: a value makes no URL, or one of another place"),
+        (json!("a/1 ?"), "ok"),
+    ] {
+        items.lock().unwrap().id = Some(id.clone());
+        assert_eq!(verdict_of(&client(address)).await.0, told, "{id}");
+        assert_eq!(items.lock().unwrap().strays, [""; 0], "{id}");
+    }
+    assert!(is_dots("%2E.") && is_dots("..") && !is_dots("..."));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod dns_wire;
 mod open;
 mod records;
 mod resolve;
+mod system;
 mod tls;
 
 pub(super) use connect::{connect, host_of};
@@ -13,6 +14,7 @@ pub(super) use dns_wire::{over_stream, over_udp, query};
 pub(super) use open::open;
 pub(crate) use records::look_up;
 pub(super) use resolve::{Lookup, resolve, resolve_several};
+pub(super) use system::SystemResolver;
 pub(super) use tls::{Secured, TlsClients, Wanted};
 
 use tokio::io::{AsyncRead, AsyncWrite};

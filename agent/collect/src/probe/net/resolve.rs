@@ -11,8 +11,7 @@ use super::super::Reason;
 use super::super::attempt::{Attempt, Failure};
 use super::dns_wire::code_name;
 use super::records::records;
-use crate::resources::is_exhausted;
-use crate::wording::chain;
+use super::system::SystemResolver;
 
 /// Addresses of one name that are tried at most.
 const MOST_ADDRESSES: usize = 8;
@@ -26,6 +25,7 @@ pub(in super::super) struct Lookup<'a> {
     /// Server that is asked instead of the system's resolver.
     pub(in super::super) server: Option<SocketAddr>,
     pub(in super::super) random: &'a Random,
+    pub(in super::super) system: &'a SystemResolver,
     /// Addresses that may be reached; every one when it is absent.
     pub(in super::super) allowed: Option<&'a AllowList>,
 }
@@ -90,7 +90,7 @@ async fn find(
     }
     attempt.timer.enter(Phase::Resolve);
     match lookup.server {
-        None => by_system(peer).await,
+        None => lookup.system.resolve(peer).await,
         Some(server) => by_server(lookup, server, peer).await,
     }
 }
@@ -111,15 +111,6 @@ fn of_family(mut addresses: Vec<SocketAddr>, family: Family, host: &str) -> Resu
         return Err(Failure::new(Reason::Dns, format!("{host} has no {kind}address")));
     }
     Ok(addresses)
-}
-
-/// Asks the system's resolver, search domains and hosts file included.
-async fn by_system(peer: &HostPort) -> Result<Vec<SocketAddr>, Failure> {
-    let found = tokio::net::lookup_host((peer.host.as_str(), peer.port)).await.map_err(|error| {
-        let reason = if is_exhausted(&error) { Reason::Resources } else { Reason::Dns };
-        Failure::new(reason, format!("{} did not resolve: {}", peer.host, chain(&error)))
-    })?;
-    Ok(found.collect())
 }
 
 /// Asks one server for the records of the wanted families, at once.
@@ -146,7 +137,8 @@ async fn by_server(
         }
     }
     match failure {
-        Some(failure) if found.is_empty() => Err(failure),
+        // with `all` an address that is not known is one that is not probed
+        Some(failure) if found.is_empty() || family == Family::All => Err(failure),
         _ => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, peer.port)).collect()),
     }
 }

@@ -1,5 +1,8 @@
 //! The loop under simulated time, with a prober that follows a plan.
 
+mod certificates;
+mod pauses;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::rehearsal::{Meter, START, WallClock};
-use lookout_config::{Check, Family, HttpCheck};
+use lookout_config::{Check, Family, HttpCheck, JourneyCheck, JourneyStep};
 use lookout_runtime::events::names;
 
 use super::super::{Certificate, Phases, Reason, Received};
@@ -27,6 +30,8 @@ enum Plan {
     NoFiles,
     /// Good, with a certificate that ends so many days after the beginning.
     Certificate(i64),
+    /// Refused, with a leaf that ends so many days after the beginning: another certificate of the chain has ended.
+    Refused(i64),
 }
 
 struct Planned {
@@ -55,11 +60,17 @@ impl Probe for Planned {
         };
         let plan = (self.plan)(number);
         let certificate = match plan {
-            Plan::Certificate(days) => Some(certificate_of(START.as_seconds() + days * 86_400)),
+            Plan::Certificate(days) | Plan::Refused(days) => {
+                Some(certificate_of(START.as_seconds() + days * 86_400))
+            }
             _ => None,
         };
         let (verdict, total) = match plan {
             Plan::Certificate(_) => (Verdict::Ok, Duration::from_millis(300)),
+            Plan::Refused(_) => (
+                Verdict::Fail { reason: Reason::CertificateExpired, detail: "TLS handshake".to_owned() },
+                Duration::from_millis(300),
+            ),
             Plan::Ok(total) => (Verdict::Ok, total),
             Plan::Fail(total) => {
                 (Verdict::Fail { reason: Reason::Status, detail: "status (503) == 2xx".to_owned() }, total)
@@ -137,11 +148,19 @@ struct Scene {
 
 impl Scene {
     fn open(capacity: usize, plan: impl Fn(usize) -> Plan + Send + Sync + 'static) -> Self {
+        Self::sharing(Pauses::default(), capacity, plan)
+    }
+
+    fn sharing(
+        pauses: Pauses,
+        capacity: usize,
+        plan: impl Fn(usize) -> Plan + Send + Sync + 'static,
+    ) -> Self {
         let clock = WallClock::start();
         let (starts, dropped) = (Mutex::default(), Arc::default());
         let prober = Arc::new(Planned { clock: Arc::clone(&clock), plan: Box::new(plan), starts, dropped });
         let (sender, feed) = mpsc::channel(capacity);
-        let (latest, pauses) = (Latest::default(), Pauses::default());
+        let latest = Latest::default();
         let ports = Ports {
             prober: Arc::clone(&prober) as Arc<dyn Probe>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -261,101 +280,37 @@ async fn a_probe_that_this_machine_could_not_make_says_nothing_of_the_target() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_is_neither_good_nor_bad_and_ends_by_itself() {
-    let meter = Meter::new();
-    let _lent = meter.lend();
-    let mut scene = Scene::open(1000, |_| QUICK);
-    let slots = scheduled(100);
-    scene.pauses.put(PauseRecord {
-        target: "api".to_owned(),
-        from: slots[2],
-        until: slots[6],
-        reason: "a move".to_owned(),
-        actor: "ops".to_owned(),
-    });
-    let shown = |name| meter.value(name, &[("target", "api")]);
-    tokio::time::sleep(slots[3].since(START) + Duration::from_secs(1)).await;
-    assert_eq!(shown(names::PROBE_PAUSED), Some(1.0));
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(shown(names::PROBE_PAUSED), Some(0.0));
-    assert_eq!(scene.starts(), [&slots[..2], &slots[6..scene.starts().len() + 4]].concat());
-    assert_eq!(missed(&meter, "paused"), 4.0);
-    let observed = scene.observed();
-    assert_eq!(observed.len(), scene.starts().len() * 2, "nothing is observed in a pause");
-    // another one, which an operator ends
-    let now = scene.clock.now();
-    scene.pauses.put(PauseRecord {
-        target: "api".to_owned(),
-        from: now,
-        until: now + Duration::from_secs(3600),
-        reason: "a longer move".to_owned(),
-        actor: "ops".to_owned(),
-    });
-    let before = scene.starts().len();
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!((scene.starts().len(), missed(&meter, "paused")), (before, 7.0));
-    assert!(scene.pauses.end("api", scene.clock.now()).is_some());
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(scene.starts().len(), before + 3);
-    assert_eq!(outcome(&meter, "missed"), 7.0);
-}
-
-/// Certificates are counted by their days, also while the peer cannot be reached.
-#[tokio::test(start_paused = true)]
-async fn a_certificate_is_good_while_it_is_valid_for_the_days_that_are_asked_for() {
-    let meter = Meter::new();
-    let _lent = meter.lend();
-    // seen by the first three probes; then the peer is away
-    let mut scene = Scene::open(1000, |number| if number < 3 { Plan::Certificate(10) } else { NO_TLS });
-    let certificates = vec![(7, 10), (8, 11)];
-    scene.assign.send_replace(Assignment { target: target(), streams: vec![3], certificates });
-    tokio::time::sleep(Duration::from_secs(101)).await;
-    let of = |observed: &[Observation], stream| -> (u64, u64) {
-        let counts = observed.iter().filter(|one| one.stream == stream).map(|one| one.counts);
-        counts.fold((0, 0), |sum, one| (sum.0 + one.good, sum.1 + one.bad))
+async fn a_stop_lets_a_journey_with_cleanup_end_and_cuts_any_other_probe() {
+    let request = || match &target().check {
+        Check::Http(http) => HttpCheck::clone(http),
+        _ => unreachable!(),
     };
-    let observed = scene.observed();
-    assert_eq!(of(&observed, 3), (3, 7));
-    // valid for exactly ten days at the start, and for less a moment later
-    assert_eq!((of(&observed, 8), of(&observed, 7)), ((0, 10), (0, 10)));
-    let counted = |days, outcome| {
-        let labels = [("target", "api"), ("days", days), ("outcome", outcome)];
-        meter.value(names::PROBE_CERTIFICATES, &labels)
+    let step = |always| JourneyStep {
+        name: "delete".to_owned(),
+        always,
+        http: request(),
+        expect: Vec::new(),
+        extract: Vec::new(),
+        needs: Vec::new(),
     };
-    assert_eq!((counted("11", "fail"), counted("11", "ok")), (Some(10.0), None));
-    let certificates = vec![(7, 9)];
-    scene.assign.send_replace(Assignment { target: target(), streams: vec![3], certificates });
-    tokio::time::sleep(Duration::from_secs(50)).await;
-    assert_eq!(of(&scene.observed(), 7), (5, 0), "the same target keeps the certificate");
-    let mut last = (0, 0);
-    for _ in 0..26 {
-        // the queue of observations holds a thousand
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-        last = of(&scene.observed(), 7);
+    for (always, took) in [(true, 3000), (false, 0), (true, 3000)] {
+        let meter = Meter::new();
+        let _lent = meter.lend();
+        let scene = Scene::open(1000, |_| Plan::Ok(Duration::from_secs(4)));
+        let journey = JourneyCheck { variables: Vec::new(), steps: vec![step(false), step(always)] };
+        let target = Target { check: Check::Journey(Box::new(journey)), ..Target::clone(&target()) };
+        scene.assign.send_replace(Assignment {
+            target: Arc::new(target),
+            streams: Vec::new(),
+            certificates: Vec::new(),
+        });
+        tokio::time::sleep(scheduled(10)[0].since(START) + Duration::from_secs(1)).await;
+        let stopped = tokio::time::Instant::now();
+        scene.stop.cancel();
+        scene.task.await.unwrap();
+        assert_eq!(stopped.elapsed().as_millis(), took, "cleanup: {always}");
+        assert_eq!((outcome(&meter, "ok"), missed(&meter, "stopped")), (0.0, 1.0));
     }
-    assert!(last.0 == 0 && last.1 > 0, "time alone makes it bad: {last:?}");
-}
-
-const NO_TLS: Plan = Plan::Fail(Duration::from_millis(300));
-
-#[tokio::test(start_paused = true)]
-async fn a_target_that_is_off_is_never_probed() {
-    let meter = Meter::new();
-    let _lent = meter.lend();
-    let scene = Scene::open(1000, |_| QUICK);
-    let labels = vec![("team".to_owned(), "crew".to_owned())];
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    let off = Target { off: Some("no key".to_owned()), labels, ..Target::clone(&target()) };
-    scene.assign.send_replace(Assignment {
-        target: Arc::new(off),
-        streams: vec![3, 5],
-        certificates: Vec::new(),
-    });
-    tokio::time::sleep(Duration::from_secs(101)).await;
-    assert_eq!((scene.starts().len(), missed(&meter, "paused")), (0, 10.0));
-    let info = |labels: &[(&str, &str)]| meter.value(names::PROBE_TARGET_INFO, labels);
-    let labels = [("target", "api"), ("protocol", "http"), ("team", "crew")];
-    assert_eq!((info(&labels), info(&labels[..2])), (Some(1.0), Some(0.0)), "labels of before are gone");
 }
 
 #[tokio::test(start_paused = true)]

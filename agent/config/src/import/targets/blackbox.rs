@@ -2,6 +2,7 @@
 
 mod discovery;
 mod module;
+mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,9 +13,13 @@ use crate::import::Source;
 use crate::reader::{At, Reader};
 use crate::yaml::{Node, Value};
 use module::{Module, read_module};
+use pace::Pace;
 
 /// Interval of Prometheus unless a job or `global` sets another.
 const SCRAPE_INTERVAL: &str = "1m";
+
+/// Time that a scrape may take unless a job or `global` sets another.
+const SCRAPE_TIMEOUT: &str = "10s";
 
 /// Converts the targets of all jobs.
 pub(super) fn read(readers: &mut [Reader<'_>], sources: &[Source]) -> Vec<Written> {
@@ -62,21 +67,23 @@ fn read_jobs(
     written: &mut Vec<Written>,
 ) {
     let Some(jobs) = under(node, "scrape_configs") else { return };
-    let of_all = under(node, "global").and_then(|global| scalar_text(global.node.get("scrape_interval")?));
+    let global = under(node, "global");
+    let of_all = |key: &str| global.as_ref().and_then(|global| scalar_text(global.node.get(key)?));
     for at in reader.list(&jobs).unwrap_or_default() {
         let Some(mut job) = Parts::open(reader, &at) else { continue };
         // jobs of other exporters stand beside
         if job.text("metrics_path").as_deref() != Some("/probe") {
             continue;
         }
-        let interval =
-            job.text("scrape_interval").or(of_all.clone()).unwrap_or_else(|| SCRAPE_INTERVAL.to_owned());
+        let mut setting = |key: &str, usual: &str| {
+            job.text(key).or_else(|| of_all(key)).unwrap_or_else(|| usual.to_owned())
+        };
+        let pace = Pace {
+            interval: setting("scrape_interval", SCRAPE_INTERVAL),
+            timeout: setting("scrape_timeout", SCRAPE_TIMEOUT),
+        };
         let name = job.text("job_name").unwrap_or_default();
-        let module = job.take("params").and_then(|params| match &params.node.get("module")?.value {
-            Value::List(nodes) => nodes.first().and_then(scalar_text),
-            _ => None,
-        });
-        let module = module.unwrap_or_else(|| "http_2xx".to_owned());
+        let module = read_parameters(reader, &mut job);
         used.insert(module.clone());
         let Some(found) = modules.get(&module) else {
             reader.error(
@@ -86,37 +93,83 @@ fn read_jobs(
             );
             continue;
         };
-        list_filters(reader, &mut job);
+        let is_probed_as_listed = list_rules(reader, &mut job);
         // they lead the target to the exporter, which is not between any more
-        for key in ["relabel_configs", "scheme", "honor_labels", "scrape_timeout"] {
+        for key in ["scheme", "honor_labels"] {
             job.take(key);
         }
+        let found = found.as_ref().filter(|_| is_probed_as_listed);
         for group in job.items(reader, "static_configs") {
             let Some(mut group) = Parts::open(reader, &group) else { continue };
             for target in group.items(reader, "targets") {
                 let (Some(address), Some(module)) = (scalar_text(target.node), found) else { continue };
                 let bare = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
                 let target_name = name_of(&format!("{name}-{bare}"));
-                let document = module.target(&target_name, &address, &interval).into_document();
+                module.list_unused_tls(reader, &target, &address);
+                let document = module.target(&target_name, &address, &pace).into_document();
                 let (file, place) = (reader.file.to_owned(), target.node.place.clone());
                 written.push(Written { file, place, name: target_name, document });
             }
             group.list_rest(reader);
         }
         if let Some(module) = found {
-            written.extend(discovery::read(reader, &mut job, &name, &interval, module));
+            written.extend(discovery::read(reader, &mut job, &name, &pace, module));
         }
         job.list_rest(reader);
     }
 }
 
-/// Lists the rules that keep or drop targets: lookout probes all that are found.
-fn list_filters(reader: &mut Reader<'_>, job: &mut Parts<'_>) {
+/// Returns the name of the module. The exporter looks at the first one alone; other parameters are listed.
+fn read_parameters(reader: &mut Reader<'_>, job: &mut Parts<'_>) -> String {
+    let parameters = job.take("params").and_then(|at| Parts::open(reader, &at));
+    let module = parameters.and_then(|mut parameters| {
+        let module = parameters.texts("module").into_iter().next();
+        parameters.list_rest(reader);
+        module
+    });
+    module.unwrap_or_else(|| "http_2xx".to_owned())
+}
+
+/// Lists the rules of relabelling that choose other targets. Returns whether each target is probed by its address and by the
+/// module of the job: a rule that makes another one of it would probe something else, and be green where that is red.
+fn list_rules(reader: &mut Reader<'_>, job: &mut Parts<'_>) -> bool {
+    let mut as_listed = true;
     for rule in job.items(reader, "relabel_configs") {
-        let action = rule.node.get("action").and_then(scalar_text).unwrap_or_default();
+        let text = |key: &str| rule.node.get(key).and_then(scalar_text);
+        let action = text("action").unwrap_or_default();
         if matches!(action.as_str(), "keep" | "drop" | "keepequal" | "dropequal" | "hashmod") {
             let help = "every address is probed; list those that are wanted, or leave the others out";
             reader.lost(&rule, format!("a rule of relabelling with the action `{action}`"), help);
         }
+        let label = text("target_label").unwrap_or_default();
+        let maps_all = matches!(action.as_str(), "labelmap" | "labeldrop" | "labelkeep");
+        if maps_all || (label.starts_with("__param_") && !copies_address(&rule, &label)) {
+            let what = if maps_all { format!("the action `{action}`") } else { format!("`{label}`") };
+            let message = format!("not converted: a rule of relabelling makes {what} of labels");
+            reader.error(
+                &rule,
+                message,
+                "write the targets of this job by hand, with the addresses that result",
+            );
+            as_listed = false;
+        }
     }
+    as_listed
+}
+
+/// Whether a rule copies the whole address of a target into its parameter.
+fn copies_address(rule: &At<'_>, label: &str) -> bool {
+    let is_usual = |key: &str, usual: &[&str]| {
+        let written = rule.node.get(key).and_then(scalar_text);
+        written.is_none_or(|text| usual.contains(&text.as_str()))
+    };
+    let source = match rule.node.get("source_labels").map(|node| &node.value) {
+        Some(Value::List(labels)) => labels.iter().filter_map(scalar_text).collect(),
+        _ => Vec::new(),
+    };
+    label == "__param_target"
+        && source == ["__address__"]
+        && is_usual("action", &["replace"])
+        && is_usual("regex", &["(.*)", "(.+)", ".*"])
+        && is_usual("replacement", &["$1", "${1}", "$0"])
 }

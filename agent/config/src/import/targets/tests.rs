@@ -32,7 +32,7 @@ fn files_of_other_probers_come_to_what_is_expected() {
 
 #[test]
 fn what_is_written_is_a_configuration() {
-    for (folder, prober, targets) in [("blackbox", Prober::Blackbox, 13), ("gatus", Prober::Gatus, 9)] {
+    for (folder, prober, targets) in [("blackbox", Prober::Blackbox, 14), ("gatus", Prober::Gatus, 9)] {
         let imported = import_targets(&files(folder), prober);
         let root = tempfile::tempdir().unwrap();
         for file in ["ca.pem", "client.pem"] {

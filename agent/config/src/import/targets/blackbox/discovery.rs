@@ -3,6 +3,7 @@
 use super::super::parts::{Pairs, Parts};
 use super::super::written::{Written, name_of};
 use super::module::Module;
+use super::pace::Pace;
 use crate::foreign::{Document, scalar_text};
 use crate::reader::Reader;
 
@@ -11,7 +12,7 @@ pub(super) fn read(
     reader: &mut Reader<'_>,
     job: &mut Parts<'_>,
     job_name: &str,
-    interval: &str,
+    pace: &Pace,
     module: &Module,
 ) -> Vec<Written> {
     let files = job.items(reader, "file_sd_configs");
@@ -30,7 +31,7 @@ pub(super) fn read(
         let name = name_of(&format!("{job_name}{suffix}"));
         let mut discover = convert(&mut config);
         discover.text("refresh", config.text("refresh_interval"));
-        let mut target = module.target(&name, module.any_address(), interval);
+        let mut target = module.target(&name, module.any_address(), pace);
         target.put("discover", discover.into_document());
         config.list_rest(reader);
         let place = at.node.place.clone();

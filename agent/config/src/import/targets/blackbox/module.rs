@@ -1,11 +1,19 @@
 //! A module of blackbox_exporter.
 
+use std::time::Duration;
+
 use super::super::client::{oauth2, proxy, variable};
 use super::super::parts::{Pairs, Parts};
 use super::super::written::{expect_of, quoted};
+use super::pace::Pace;
 use crate::foreign::{Document, map, scalar_text};
 use crate::reader::{At, Reader};
+use crate::target::{BODY_LIMIT_LIMIT, KEPT_BODY_LIMIT};
 use crate::yaml::Value;
+use lookout_model::{parse_duration, print_duration};
+
+/// Time that blackbox_exporter leaves for its answer to a scrape.
+const ANSWERING: Duration = Duration::from_millis(500);
 
 /// Redirects that blackbox_exporter follows.
 const REDIRECTS: f64 = 10.0;
@@ -29,14 +37,37 @@ impl Module {
     }
 
     /// Returns a target of the module.
-    pub(super) fn target(&self, name: &str, address: &str, interval: &str) -> Pairs {
+    pub(super) fn target(&self, name: &str, address: &str, pace: &Pace) -> Pairs {
         let mut target = Pairs::default();
         target.text("name", Some(name.to_owned()));
-        target.text("interval", Some(interval.to_owned()));
-        target.text("timeout", self.timeout.clone());
+        target.text("interval", Some(pace.interval.clone()));
+        target.text("timeout", self.timeout_within(pace));
         target.put("ip", self.ip.map(|version| Document::Number(version.into())));
         target.put(self.protocol, self.aimed_at(address));
         target
+    }
+
+    /// Returns the deadline: that of the module, and at most that of the scrape, less the time that its answer may take.
+    fn timeout_within(&self, pace: &Pace) -> Option<String> {
+        let own = self.timeout.as_deref().and_then(|text| parse_duration(text).ok());
+        let [scrape, interval] = [&pace.timeout, &pace.interval].map(|text| parse_duration(text).ok());
+        let most = scrape?.min(interval?).saturating_sub(ANSWERING);
+        if most.is_zero() {
+            return self.timeout.clone();
+        }
+        match own {
+            Some(own) if own <= most => self.timeout.clone(),
+            _ => Some(print_duration(most)),
+        }
+    }
+
+    /// Lists options of TLS that a target over plain HTTP cannot have. The exporter uses them after a redirect.
+    pub(super) fn list_unused_tls(&self, reader: &mut Reader<'_>, at: &At<'_>, address: &str) {
+        let is_plain = self.protocol == "http" && !address.to_ascii_lowercase().starts_with("https://");
+        if is_plain && self.tls.is_some() {
+            let help = "a redirect to TLS is verified by the system's authorities; begin with `https://` to keep them";
+            reader.changed(at, "the `tls_config` of its module, because the target is plain HTTP", help);
+        }
     }
 
     /// Returns the options of the protocol with the address of a target.
@@ -117,7 +148,7 @@ fn http(reader: &mut Reader<'_>, options: &mut Parts<'_>) -> Option<Read> {
     let follows = follows && !options.switch("no_follow_redirects").unwrap_or(false);
     let redirects = map([("limit", Document::Number(REDIRECTS)), ("origin", Document::text("any"))]);
     all.put("redirects", follows.then_some(redirects));
-    all.put("body_limit", body_limit(options));
+    let limit = body_limit(reader, options);
     let carried = [
         credentials(reader, options, &mut all),
         oauth2(reader, options, "_", &mut all, tls),
@@ -144,9 +175,17 @@ fn http(reader: &mut Reader<'_>, options: &mut Parts<'_>) -> Option<Read> {
     let versions = options.texts("valid_http_versions");
     let versions: Vec<String> = versions
         .iter()
-        .map(|version| format!("protocol == {}", quoted(version.trim_end_matches(".0"))))
+        .map(|version| {
+            format!("protocol == {}", quoted(if version == "HTTP/2.0" { "HTTP/2" } else { version }))
+        })
         .collect();
     assertions.extend(Some(versions.join(" or ")).filter(|text| !text.is_empty()));
+    let most = if assertions.iter().any(|text| text.contains("body matches")) {
+        KEPT_BODY_LIMIT
+    } else {
+        BODY_LIMIT_LIMIT
+    };
+    all.put("body_limit", Document::Number(limit.unwrap_or(most).min(most) as f64));
     let statuses = options.texts("valid_status_codes");
     let statuses: Vec<Document> = statuses.into_iter().map(Document::text).collect();
     let statuses = (!statuses.is_empty()).then_some(Document::List(statuses));
@@ -167,16 +206,25 @@ fn http(reader: &mut Reader<'_>, options: &mut Parts<'_>) -> Option<Read> {
 }
 
 /// A limit of blackbox_exporter, whose `KB` has 1024 bytes. None is none there.
-fn body_limit(options: &mut Parts<'_>) -> Option<Document> {
-    let text = options.text("body_size_limit")?;
-    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
-    let number: u64 = digits.parse().ok().filter(|number| *number > 0)?;
-    let unit = match text.get(digits.len()..)?.trim() {
-        "KB" | "KiB" => 1024,
-        "MB" | "MiB" => 1024 * 1024,
-        _ => 1,
+fn body_limit(reader: &mut Reader<'_>, options: &mut Parts<'_>) -> Option<usize> {
+    let at = options.take("body_size_limit")?;
+    let text = scalar_text(at.node)?;
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let power = match unit.trim() {
+        "" | "B" => Some(0),
+        "KB" | "KiB" => Some(10),
+        "MB" | "MiB" => Some(20),
+        "GB" | "GiB" => Some(30),
+        "TB" | "TiB" => Some(40),
+        _ => None,
     };
-    Some(Document::Number(number.saturating_mul(unit) as f64))
+    let limit = power.zip(number.parse::<f64>().ok()).map(|(power, number)| number * f64::from(power).exp2());
+    if limit.is_none() {
+        reader.lost(&at, format!("`body_size_limit: {text}`"), "write `body_limit`, in bytes");
+    }
+    // a whole number of bytes, and more than any limit here where it is larger
+    limit.filter(|limit| *limit >= 1.0).map(|limit| limit as usize)
 }
 
 fn header(reader: &mut Reader<'_>, at: &At<'_>, not: &str) -> Option<String> {
