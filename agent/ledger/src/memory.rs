@@ -183,8 +183,8 @@ impl IncidentStore for MemoryLedger {
         Ok(self.tables().working.open_incidents())
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        Ok(self.tables().working.incidents(limit))
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        Ok(self.tables().working.incidents(before, limit))
     }
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {

@@ -23,8 +23,9 @@ pub trait IncidentStore: Send + Sync + 'static {
     /// Returns the incidents that are not resolved.
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError>;
 
-    /// Returns incidents, newest first, at most `limit`.
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError>;
+    /// Returns incidents, newest first, at most `limit`. With `before`, only those that follow the incident with that id;
+    /// none when it is unknown.
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError>;
 
     /// Returns the last change of every incident that is open or was resolved at or after `since`, with the last
     /// acknowledgement and with all destinations that were told of the incident.

@@ -264,10 +264,12 @@ impl WorkingSet {
         open
     }
 
-    pub(crate) fn incidents(&self, limit: u32) -> Vec<IncidentRecord> {
+    pub(crate) fn incidents(&self, before: Option<&str>, limit: u32) -> Vec<IncidentRecord> {
         let mut all: Vec<_> = self.stories.values().map(|story| &story.incident).collect();
-        all.sort_by_key(|incident| Reverse(incident.detected_at));
-        all.into_iter().take(limit as usize).cloned().collect()
+        all.sort_by_key(|incident| (Reverse(incident.detected_at), &incident.id));
+        let position = |id| all.iter().position(|incident| incident.id == id);
+        let first = before.map_or(0, |id| position(id).map_or(all.len(), |at| at + 1));
+        all.into_iter().skip(first).take(limit as usize).cloned().collect()
     }
 
     /// Returns the last change of each incident, with what people did since and all who were told.

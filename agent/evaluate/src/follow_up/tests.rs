@@ -43,7 +43,7 @@ fn at(second: u64) -> Timestamp {
 
 /// Returns what was told, as `destination word second`.
 async fn told(ledger: &dyn Ledger) -> Vec<String> {
-    let incidents = ledger.incidents(10).await.unwrap();
+    let incidents = ledger.incidents(None, 10).await.unwrap();
     let mut told = Vec::new();
     for incident in incidents {
         for one in ledger.deliveries_of(&incident.id).await.unwrap() {

@@ -26,10 +26,10 @@ impl IncidentStore for WriteThroughLedger {
         Ok(self.working().open_incidents())
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
         match self.writable() {
-            Ok(file) => file.incidents(limit).await,
-            Err(_) => Ok(self.working().incidents(limit)),
+            Ok(file) => file.incidents(before, limit).await,
+            Err(_) => Ok(self.working().incidents(before, limit)),
         }
     }
 

@@ -49,8 +49,8 @@ impl IncidentStore for Disk {
         self.memory.open_incidents().await
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        self.memory.incidents(limit).await
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        self.memory.incidents(before, limit).await
     }
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {

@@ -65,9 +65,11 @@ impl IncidentStore for FakeLedger {
         Ok(incidents.iter().filter(|incident| incident.resolved_at.is_none()).cloned().collect())
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
         self.works()?;
-        Ok(self.incidents.lock().unwrap().iter().take(limit as usize).cloned().collect())
+        let incidents = self.incidents.lock().unwrap();
+        let rest = incidents.iter().skip_while(|one| before.is_some_and(|id| one.id != id));
+        Ok(rest.skip(before.iter().len()).take(limit as usize).cloned().collect())
     }
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
