@@ -247,6 +247,18 @@ impl DeliveryStore for MemoryLedger {
         Ok(self.tables().working.expire(now).1)
     }
 
+    async fn expire_all_but(
+        &self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.tables().working.expire_all_but(destinations, now).1)
+    }
+
+    async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
+        Ok(self.tables().working.latest_of_waiting(destination))
+    }
+
     async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {
         Ok(self.tables().working.has_accepted(destination, since))
     }

@@ -200,7 +200,7 @@ impl Clock for SetClock {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_moves_neither_silences_nor_escalations() {
-    const BACK_S: u64 = 7200;
+    const BACK_S: u64 = 300;
     let config = config(&[("chat", escalating(600, "manager")), ("manager", standby())]);
     let clock = Arc::new(SetClock(TokioClock::starting_at(T0), AtomicI64::new(0)));
     let ledger = Arc::new(lookout_ledger::MemoryLedger::default());

@@ -114,6 +114,18 @@ impl DeliveryStore for Disk {
         self.memory.expire_dead_letters(now).await
     }
 
+    async fn expire_all_but(
+        &self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.memory.expire_all_but(destinations, now).await
+    }
+
+    async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
+        self.memory.latest_of_waiting(destination).await
+    }
+
     async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {
         self.memory.has_accepted(destination, since).await
     }

@@ -138,6 +138,20 @@ impl DeliveryStore for FakeLedger {
         self.books.expire_dead_letters(now).await
     }
 
+    async fn expire_all_but(
+        &self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.works()?;
+        self.books.expire_all_but(destinations, now).await
+    }
+
+    async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
+        self.works()?;
+        self.books.latest_of_waiting(destination).await
+    }
+
     async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {
         self.works()?;
         self.books.has_accepted(destination, since).await
