@@ -9,6 +9,9 @@
 
 mod alert;
 mod instance;
+mod order;
+#[cfg(test)]
+mod order_tests;
 mod quarantine;
 mod read_back;
 mod refresh;
@@ -32,6 +35,7 @@ use tokio::time::Instant;
 pub(super) use self::alert::sample;
 use self::alert::{Alert, AlertTemplate, alerts};
 use self::instance::{Instance, SKEW_LIMIT_MS};
+use self::order::{Order, State};
 use self::refresh::Rounds;
 use super::breaker::Breaker;
 use super::http::Transport;
@@ -48,6 +52,8 @@ const READ_BACK: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(1);
 /// Number of incidents that are posted at once.
 const CONCURRENCY: usize = 8;
+/// Number of times that a refresh posts what was delivered while it posted.
+const OVERTAKEN: usize = 3;
 /// Alerts per request.
 const BATCH: usize = 100;
 
@@ -62,6 +68,7 @@ struct Poster {
     name: String,
     minimum: Severity,
     instances: Vec<Instance>,
+    order: Order,
     /// Bearer token, for a proxy that asks for one.
     token: Option<Secret>,
     /// Whether an alert fires all the time, so that its absence shows that something is broken.
@@ -83,6 +90,7 @@ impl Alertmanager {
             name,
             minimum,
             instances: settings.urls.iter().map(Instance::at).collect(),
+            order: Order::default(),
             token: settings.token.clone(),
             watchdog: settings.watchdog,
             client,
@@ -116,16 +124,17 @@ impl Poster {
     async fn post_to_available(&self, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
         let closed: Vec<&Instance> = self.instances.iter().filter(|one| one.breaker.is_closed()).collect();
         let chosen = if closed.is_empty() { self.instances.iter().collect() } else { closed };
-        self.post_to(&chosen, templates, Some(GRACE)).await
+        self.post_to(&chosen, templates, Some(GRACE), None).await
     }
 
     /// Posts to these instances; fails only when none accepted everything. With a grace, it ends that long after the
-    /// first success.
+    /// first success. Alerts that were read from the ledger have the instant of that.
     async fn post_to(
         &self,
         instances: &[&Instance],
         templates: &[AlertTemplate<'_>],
         grace: Option<Duration>,
+        read_at: Option<Instant>,
     ) -> Result<(), Refused> {
         if templates.is_empty() {
             return Ok(());
@@ -133,7 +142,9 @@ impl Poster {
         let mut posts: FuturesUnordered<_> = instances
             .iter()
             .enumerate()
-            .map(|(index, instance)| async move { (index, self.post_to_instance(instance, templates).await) })
+            .map(|(index, instance)| async move {
+                (index, self.post_to_instance(instance, templates, read_at).await)
+            })
             .collect();
         let mut late: BTreeSet<usize> = (0..instances.len()).collect();
         let (mut accepted, mut refusals, mut until) = (false, Vec::new(), None::<Instant>);
@@ -189,13 +200,14 @@ impl Poster {
         &self,
         instance: &Instance,
         templates: &[AlertTemplate<'_>],
+        read_at: Option<Instant>,
     ) -> Result<(), Refused> {
         self.measure_first(instance).await?;
         let assumed = instance.skew_ms();
-        self.post_all(instance, templates).await?;
+        self.post_all(instance, templates, read_at).await?;
         if (instance.skew_ms() - assumed).abs() > SKEW_LIMIT_MS {
             // by its clock the alerts may have ended before they arrived
-            self.post_all(instance, templates).await?;
+            self.post_all(instance, templates, read_at).await?;
         }
         Ok(())
     }
@@ -225,11 +237,19 @@ impl Poster {
     /// Posts alerts in batches. A batch with one bad alert is refused, though the good ones may have been accepted: it
     /// is halved until the bad one is alone. Any other refusal ends it: an instance that hangs would cost a time limit
     /// per batch.
-    async fn post_all(&self, instance: &Instance, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
+    async fn post_all(
+        &self,
+        instance: &Instance,
+        templates: &[AlertTemplate<'_>],
+        read_at: Option<Instant>,
+    ) -> Result<(), Refused> {
         let mut refusal = Ok(());
         let mut parts: Vec<&[AlertTemplate<'_>]> = templates.chunks(BATCH).rev().collect();
         while let Some(part) = parts.pop() {
-            let posted = self.post(instance, |now, skew_ms| alerts(part, now, skew_ms)).await;
+            let posted = match read_at {
+                None => self.post(instance, |now, skew_ms| alerts(part, now, skew_ms)).await,
+                Some(read_at) => self.post_read(instance, part, read_at).await,
+            };
             match posted {
                 Err(refused) if refused.retry == Retry::Never && part.len() > 1 => {
                     let (first, second) = part.split_at(part.len() / 2);
@@ -248,6 +268,30 @@ impl Poster {
             }
         }
         refusal
+    }
+
+    /// Posts alerts that were read from the ledger at an instant, or their states that were delivered since then.
+    async fn post_read(
+        &self,
+        instance: &Instance,
+        part: &[AlertTemplate<'_>],
+        read_at: Instant,
+    ) -> Result<(), Refused> {
+        let mut begun = Instant::now();
+        let (mut current, delivered) = self.order.current(part, read_at);
+        current.extend(delivered.iter().map(State::template));
+        self.post(instance, |now, skew_ms| alerts(&current, now, skew_ms)).await?;
+        // a delivery that arrived first was undone by this post
+        for _ in 0..OVERTAKEN {
+            let states = self.order.overtaken(part, begun);
+            if states.is_empty() {
+                break;
+            }
+            begun = Instant::now();
+            let newer: Vec<AlertTemplate<'_>> = states.iter().map(State::template).collect();
+            self.post(instance, |now, skew_ms| alerts(&newer, now, skew_ms)).await?;
+        }
+        Ok(())
     }
 
     fn set_aside(&self, instance: &Instance, bad: &AlertTemplate<'_>, refused: &Refused) {
@@ -307,7 +351,14 @@ impl Receiver for Alertmanager {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
-        self.poster.post_to_available(&self.poster.templates(&delivery.notice)).await.map(|()| None)
+        let notice = &delivery.notice;
+        let all = self.poster.templates(notice);
+        let templates = self.poster.order.deliver(&all);
+        if templates.len() < all.len() {
+            tracing::info!(destination.name = %self.poster.name, incident.id = %notice.incident.id,
+                "the end of an incident is not posted: another one of the same alert is open");
+        }
+        self.poster.post_to_available(&templates).await.map(|()| None)
     }
 
     async fn refresh(&self, latest: &[TransitionRecord]) -> Result<(), Refused> {

@@ -220,7 +220,7 @@ async fn a_corrected_incident_is_resolved_and_a_revoked_correction_reopens_it() 
     assert!(told);
     let evidence = &over.slos[0].evidence;
     assert_eq!((over.slos[0].incidents.len(), evidence.bad, evidence.budget_left_ratio), (0, 0, 1.0));
-    let ended = ledger.incidents(9).await.unwrap();
+    let ended = ledger.incidents(None, 9).await.unwrap();
     assert_eq!((ended.len(), &ended[0].id), (1, &open[0].id));
     assert!(ended[0].resolved_at.is_some());
     let notice = &ledger.latest_transitions(Timestamp::EPOCH).await.unwrap()[0].notice;
@@ -289,7 +289,7 @@ async fn a_source_that_is_silent_during_maintenance_is_not_missed() {
                 assert_eq!(snapshot.slos[0].data_age_s, Some(0.0));
             }
         }
-        assert_eq!(ledger.incidents(9).await.unwrap().len(), missing);
+        assert_eq!(ledger.incidents(None, 9).await.unwrap().len(), missing);
         // the same after a restart, and from its end on silence counts again
         let mut driver = Driver::restore(
             config(),

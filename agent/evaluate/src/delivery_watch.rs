@@ -22,25 +22,40 @@ pub(super) struct Letters {
     pub(super) dead: Vec<DeadLetter>,
     /// Those that have just expired.
     pub(super) expired: Vec<DeadLetter>,
-    /// The destinations with an incident that accepted a message since the last message about it.
+    /// The destinations that accepted a message after the last refusal and after the last message about them.
     pub(super) accepting: BTreeSet<String>,
 }
 
-/// The last message about each incident that is open, by destination.
+/// The incidents about destinations.
 #[derive(Debug, Default)]
-pub(super) struct DeliveryWatch(BTreeMap<String, TransitionRecord>);
+pub(super) struct DeliveryWatch {
+    /// The last message about each incident that is open, by destination.
+    open: BTreeMap<String, TransitionRecord>,
+    /// The instant of the last refusal after which a destination accepted a message. Its letters are kept, and are no reason for
+    /// another incident.
+    settled: BTreeMap<String, Timestamp>,
+}
 
 impl DeliveryWatch {
     /// Goes on with an incident that was open before a restart. Returns whether it is one of these.
     pub(super) fn resume(&mut self, opened: &TransitionRecord) -> bool {
         let Some(destination) = opened.incident.slo_id.strip_prefix(PREFIX) else { return false };
-        self.0.insert(destination.to_owned(), opened.clone());
+        self.open.insert(destination.to_owned(), opened.clone());
         true
     }
 
-    /// Returns the destinations with an open incident, and the instant of the last message about each.
-    pub(super) fn open(&self) -> impl Iterator<Item = (&str, Timestamp)> {
-        self.0.iter().map(|(destination, last)| (destination.as_str(), last.at))
+    /// Returns the destinations that may have accepted a message after a refusal, and the instant from which on that counts.
+    pub(super) fn unsettled<'l>(&'l self, dead: &'l [DeadLetter]) -> BTreeMap<&'l str, Timestamp> {
+        let open = self.open.iter().map(|(destination, last)| (destination.as_str(), last.at));
+        let mut since: BTreeMap<&str, Timestamp> = open.collect();
+        for letter in dead {
+            let is_settled = self.settled.get(&letter.destination) >= Some(&letter.refused_at);
+            if !is_settled {
+                let known = since.entry(&letter.destination).or_insert(letter.refused_at);
+                *known = (*known).max(letter.refused_at + Timestamp::TICK);
+            }
+        }
+        since
     }
 
     /// Returns the transitions that follow from the dead letters there are, and from those that have just expired.
@@ -51,25 +66,32 @@ impl DeliveryWatch {
         now: Timestamp,
     ) -> Vec<TransitionRecord> {
         let refused = by_destination(&letters.dead);
-        let mut news = self.ended(config, letters, &refused, now);
-        for (destination, letters) in refused {
-            if !self.0.contains_key(destination) {
+        let mut news = self.ended(config, letters, now);
+        self.settled.retain(|destination, _| refused.contains_key(destination.as_str()));
+        for (destination, refused) in refused {
+            let newest = refused.iter().map(|letter| letter.refused_at).max();
+            if letters.accepting.contains(destination) {
+                self.settled.extend(newest.map(|at| (destination.to_owned(), at)));
+            }
+            let is_settled = self.settled.get(destination).copied() >= newest;
+            let letters = refused;
+            if !is_settled && !self.open.contains_key(destination) {
                 let opened = own_fault::opened(config, about(destination, &letters), Some(destination), now);
-                self.0.insert(destination.to_owned(), opened.clone());
+                self.open.insert(destination.to_owned(), opened.clone());
                 news.push(opened);
             }
         }
         for (destination, letters) in by_destination(&letters.expired) {
             report_expired(destination, &letters);
-            let fault = expired(destination, &letters);
-            let told = match self.0.get(destination) {
+            let fault = expired(destination, is_configured(config, destination), &letters);
+            let told = match self.open.get(destination) {
                 Some(last) => own_fault::escalated(last, fault, now.max(last.at + Timestamp::TICK)),
                 None => {
                     let about = About { fault, ..about(destination, &letters) };
                     own_fault::opened(config, about, Some(destination), now)
                 }
             };
-            self.0.insert(destination.to_owned(), told.clone());
+            self.open.insert(destination.to_owned(), told.clone());
             news.push(told);
         }
         news
@@ -77,23 +99,17 @@ impl DeliveryWatch {
 
     /// Ends incidents of destinations that accept messages again or have left the configuration. Without a dead letter
     /// alone nothing is known: it may wait for another try, or have expired.
-    fn ended(
-        &mut self,
-        config: &Config,
-        letters: &Letters,
-        refused: &BTreeMap<&str, Vec<&DeadLetter>>,
-        now: Timestamp,
-    ) -> Vec<TransitionRecord> {
+    fn ended(&mut self, config: &Config, letters: &Letters, now: Timestamp) -> Vec<TransitionRecord> {
         let mut ends = Vec::new();
-        self.0.retain(|destination, last| {
-            let configured = config.destinations.iter().any(|one| one.name == *destination);
+        self.open.retain(|destination, last| {
+            let configured = is_configured(config, destination);
             let title = if letters.accepting.contains(destination) {
                 format!("{destination} takes messages again")
             } else {
                 format!("{destination} is no destination any more")
             };
             let over = !configured || letters.accepting.contains(destination);
-            let goes_on = refused.contains_key(destination.as_str()) || !over || now <= last.at;
+            let goes_on = !over || now <= last.at;
             if !goes_on {
                 ends.push(own_fault::mended(last, &title, now));
             }
@@ -101,6 +117,10 @@ impl DeliveryWatch {
         });
         ends
     }
+}
+
+fn is_configured(config: &Config, destination: &str) -> bool {
+    config.destinations.iter().any(|one| one.name == destination)
 }
 
 fn by_destination(letters: &[DeadLetter]) -> BTreeMap<&str, Vec<&DeadLetter>> {
@@ -123,11 +143,16 @@ fn report_expired(destination: &str, letters: &[&DeadLetter]) {
         .increment(letters.len() as u64);
 }
 
-fn expired(destination: &str, letters: &[&DeadLetter]) -> OwnFault {
+fn expired(destination: &str, configured: bool, letters: &[&DeadLetter]) -> OwnFault {
     let count = letters.len();
     let messages = if count == 1 { "1 message has".to_owned() } else { format!("{count} messages have") };
+    let title = if configured {
+        format!("{messages} expired that {destination} refused")
+    } else {
+        format!("{messages} expired: {destination} is no destination any more")
+    };
     OwnFault {
-        title: format!("{messages} expired that {destination} refused"),
+        title,
         text: format!(
             "Nobody heard of {} there, and it is not tried again: {}.",
             slos(letters),
@@ -186,6 +211,7 @@ mod tests {
             slo_id: "api-availability".to_owned(),
             change: "opened".to_owned(),
             at: Timestamp::from_millis(1),
+            refused_at: Timestamp::from_millis(1),
             error: "slack answered 401".to_owned(),
         }
     }
@@ -214,7 +240,7 @@ mod tests {
         assert_eq!(watch.transitions(&config, &dead("chat"), at(3)), [], "once is enough");
         let mut restarted = DeliveryWatch::default();
         assert!(restarted.resume(&opened[0]));
-        assert_eq!(restarted.open().collect::<Vec<_>>(), [("chat", at(2))]);
+        assert_eq!(restarted.unsettled(&[]), BTreeMap::from([("chat", at(2))]));
         let waits = Letters::default();
         assert_eq!(restarted.transitions(&config, &waits, at(4)), [], "nothing was accepted yet");
         let accepting = Letters { accepting: BTreeSet::from(["chat".to_owned()]), ..Letters::default() };
@@ -222,6 +248,54 @@ mod tests {
         assert_eq!(resolved[0].incident.resolved_at, Some(at(5)));
         assert_eq!(resolved[0].destinations, ["pager"]);
         assert_eq!(headline(&resolved[0]), "[RESOLVED] lookout delivery chat: chat takes messages again");
+    }
+
+    #[test]
+    fn one_message_that_is_refused_hides_no_later_refusal() {
+        let mut config = config_of_urls(&["http://api.test/".parse().unwrap()], &UrlOptions::default());
+        config.destinations = ["chat", "pager"].map(destination).to_vec();
+        let mut watch = DeliveryWatch::default();
+        let refused = |times: &[i64]| -> Vec<DeadLetter> {
+            times.iter().map(|time| DeadLetter { refused_at: at(*time), ..letter("chat") }).collect()
+        };
+        let accepting = BTreeSet::from(["chat".to_owned()]);
+        // twice: a message is refused, all others are accepted, and the letter stays for days
+        for (round, letters) in [(100, vec![100]), (200, vec![100, 200])] {
+            let dead = refused(&letters);
+            assert_eq!(watch.unsettled(&dead), BTreeMap::from([("chat", at(round + 1))]));
+            let letters = |accepting: &BTreeSet<String>| Letters {
+                dead: dead.clone(),
+                accepting: accepting.clone(),
+                ..Letters::default()
+            };
+            let opened = watch.transitions(&config, &letters(&BTreeSet::new()), at(round + 2));
+            assert_eq!(headline(&opened[0]), "[PAGE] lookout delivery chat: chat refuses messages");
+            let ended = watch.transitions(&config, &letters(&accepting), at(round + 5));
+            assert_eq!(headline(&ended[0]), "[RESOLVED] lookout delivery chat: chat takes messages again");
+            assert_eq!(watch.unsettled(&dead), BTreeMap::new(), "nothing is asked any more");
+            assert_eq!(watch.transitions(&config, &letters(&BTreeSet::new()), at(round + 6)), []);
+        }
+        // a restart asks the ledger once, and tells nothing again
+        let mut restarted = DeliveryWatch::default();
+        let dead = refused(&[100, 200]);
+        assert_eq!(restarted.unsettled(&dead), BTreeMap::from([("chat", at(201))]));
+        let letters = Letters { dead, accepting, ..Letters::default() };
+        assert_eq!(restarted.transitions(&config, &letters, at(300)), []);
+    }
+
+    #[test]
+    fn what_a_former_destination_did_not_take_is_told_as_expired() {
+        let mut config = config_of_urls(&["http://api.test/".parse().unwrap()], &UrlOptions::default());
+        config.destinations = vec![destination("pager")];
+        let mut watch = DeliveryWatch::default();
+        let expired = Letters { expired: vec![letter("chat"); 2], ..Letters::default() };
+        let told = watch.transitions(&config, &expired, at(5));
+        let expected =
+            "[PAGE] lookout delivery chat: 2 messages have expired: chat is no destination any more";
+        assert_eq!((told.len(), headline(&told[0]).as_str()), (1, expected));
+        let ended = watch.transitions(&config, &Letters::default(), at(6));
+        assert_eq!(headline(&ended[0]), "[RESOLVED] lookout delivery chat: chat is no destination any more");
+        assert_eq!(watch.transitions(&config, &Letters::default(), at(7)), [], "once");
     }
 
     #[test]
@@ -239,7 +313,7 @@ mod tests {
             assert_eq!((headline(&news[0]), news[0].at), (expected, at(now)));
             assert_eq!(watch.transitions(&config, &Letters::default(), at(now + 1)), [], "not resolved");
         }
-        assert_eq!(watch.open().collect::<Vec<_>>(), [("chat", at(20))]);
+        assert_eq!(watch.unsettled(&[]), BTreeMap::from([("chat", at(20))]));
         config.destinations.remove(0);
         let gone = watch.transitions(&config, &Letters::default(), at(30));
         assert_eq!(headline(&gone[0]), "[RESOLVED] lookout delivery chat: chat is no destination any more");

@@ -364,15 +364,22 @@ impl Driver {
 
     /// Reads what destinations refused, and lets the oldest of it expire.
     async fn letters(&self, now: Timestamp) -> Result<Letters, LedgerError> {
+        let destinations: Vec<String> =
+            self.config.destinations.iter().map(|destination| destination.name.clone()).collect();
+        let mut dead = self.ledger.dead_letters(now).await?;
+        dead.retain(|letter| destinations.contains(&letter.destination));
         let mut accepting = BTreeSet::new();
-        for (destination, since) in self.delivery_watch.open() {
+        for (destination, since) in self.delivery_watch.unsettled(&dead) {
             if self.ledger.has_accepted(destination, since).await? {
                 accepting.insert(destination.to_owned());
             }
         }
-        let dead = self.ledger.dead_letters(now).await?;
         // last: what has expired is told with this tick or never
-        let expired = self.ledger.expire_dead_letters(now).await?;
+        let mut expired = self.ledger.expire_dead_letters(now).await?;
+        match self.ledger.expire_all_but(&destinations, now).await {
+            Ok(letters) => expired.extend(letters),
+            Err(error) => tracing::warn!(error = chain(&error), "messages of former destinations are kept"),
+        }
         Ok(Letters { dead, expired, accepting })
     }
 

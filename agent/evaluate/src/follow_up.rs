@@ -40,6 +40,34 @@ pub struct FollowUpPorts {
     pub wake: Arc<Notify>,
 }
 
+/// The age of messages, which a clock that is set back does not reduce.
+#[derive(Debug, Default)]
+struct Ages(BTreeMap<(String, String, Timestamp), Instant>);
+
+impl Ages {
+    /// Notes the messages about open incidents, and forgets those about others.
+    fn note(&mut self, followed: &[Followed]) {
+        let before = std::mem::take(&mut self.0);
+        for one in followed.iter().filter(|one| one.incident.resolved_at.is_none()) {
+            for told in &one.told {
+                let key = Self::key(one, told);
+                let seen = before.get(&key).copied().unwrap_or_else(Instant::now);
+                self.0.insert(key, seen);
+            }
+        }
+    }
+
+    fn key(followed: &Followed, told: &Told) -> (String, String, Timestamp) {
+        (followed.incident.id.clone(), told.destination.clone(), told.at)
+    }
+
+    /// Returns whether a message was told at least so long ago: by the wall clock, or since it was first seen.
+    fn is_over(&self, followed: &Followed, told: &Told, age: Duration, now: Timestamp) -> bool {
+        let seen = self.0.get(&Self::key(followed, told));
+        told.at + age <= now || seen.is_some_and(|seen| seen.elapsed() >= age)
+    }
+}
+
 /// A message that is due.
 #[derive(Debug, Clone, PartialEq)]
 enum Due {
@@ -51,13 +79,11 @@ enum Due {
 
 /// Adds the messages that are due, until it is stopped.
 pub async fn follow_up(ports: FollowUpPorts, stop: CancellationToken) {
-    // the wall time of the start plus the time since then: a clock that is set delays nothing
-    let started = (ports.clock.now(), Instant::now());
+    let mut ages = Ages::default();
     loop {
         let begun = Instant::now();
-        let now = (started.0 + started.1.elapsed()).max(ports.clock.now());
         let config = Arc::clone(&ports.config.borrow());
-        match pass(&*ports.ledger, &config, now).await {
+        match pass_with(&*ports.ledger, &config, &mut ages, ports.clock.now()).await {
             Ok(0) => {}
             Ok(_) => ports.wake.notify_waiters(),
             Err(error) => tracing::warn!(error = chain(&error), "open incidents are not followed up"),
@@ -70,9 +96,21 @@ pub async fn follow_up(ports: FollowUpPorts, stop: CancellationToken) {
     }
 }
 
-/// Adds the messages that are due at an instant. Returns how many.
+/// Adds the messages that are due at an instant, for a process that has just begun. Returns how many.
+#[cfg(test)]
 pub(super) async fn pass(ledger: &dyn Ledger, config: &Config, now: Timestamp) -> Result<usize, LedgerError> {
+    pass_with(ledger, config, &mut Ages::default(), now).await
+}
+
+/// Adds the messages that are due at an instant of the wall clock. Returns how many.
+async fn pass_with(
+    ledger: &dyn Ledger,
+    config: &Config,
+    ages: &mut Ages,
+    now: Timestamp,
+) -> Result<usize, LedgerError> {
     let followed = ledger.followed(now - RESOLVED_FOR).await?;
+    ages.note(&followed);
     if followed.is_empty() {
         return Ok(0);
     }
@@ -81,7 +119,7 @@ pub(super) async fn pass(ledger: &dyn Ledger, config: &Config, now: Timestamp) -
     let slos: BTreeMap<String, &Slo> = config.slos.iter().map(|slo| (slo.id(), slo)).collect();
     let of = |one: &Followed| {
         let slo = slos.get(&one.incident.slo_id).copied();
-        (one.changed_at, due(config, slo, &silences, one, now))
+        (one.changed_at, due(config, slo, &silences, one, (ages, now)))
     };
     let due: BTreeMap<String, (Timestamp, Vec<Due>)> = followed
         .iter()
@@ -98,7 +136,10 @@ pub(super) async fn pass(ledger: &dyn Ledger, config: &Config, now: Timestamp) -
         // what has changed meanwhile is looked at with the next pass
         let Some((_, due)) = known.filter(|(changed_at, _)| *changed_at == transition.at) else { continue };
         added += due.len();
-        add(ledger, &transition, due, now).await?;
+        // after all that was told, also when the clock was set back
+        let told = followed.iter().filter(|one| one.incident.id == transition.incident.id);
+        let last = told.flat_map(|one| &one.told).map(|told| told.at + Timestamp::TICK).max();
+        add(ledger, &transition, due, now.max(transition.at).max(last.unwrap_or(now))).await?;
     }
     Ok(added)
 }
@@ -143,7 +184,7 @@ fn due(
     slo: Option<&Slo>,
     silences: &[SilenceRecord],
     followed: &Followed,
-    now: Timestamp,
+    (ages, now): (&Ages, Timestamp),
 ) -> Vec<Due> {
     if followed.incident.resolved_at.is_some() {
         return ends(config, followed);
@@ -162,10 +203,10 @@ fn due(
     let mut due = Vec::new();
     for destination in &config.destinations {
         let name = || destination.name.clone();
-        if let Some(news) = late(destination).or_else(|| repeated(destination, followed, now)) {
+        if let Some(news) = late(destination).or_else(|| repeated(destination, followed, (ages, now))) {
             due.push(Due::News { destination: name(), news });
         }
-        if let Some((to, news)) = escalated(config, destination, followed, now) {
+        if let Some((to, news)) = escalated(config, destination, followed, (ages, now)) {
             due.push(Due::News { destination: to, news });
         }
     }
@@ -184,12 +225,12 @@ fn told_since<'f>(followed: &'f Followed, destination: &Destination) -> Option<&
 }
 
 /// Returns a repetition, if the page was told as long ago as the destination asks for.
-fn repeated(destination: &Destination, followed: &Followed, now: Timestamp) -> Option<News> {
+fn repeated(destination: &Destination, followed: &Followed, (ages, now): (&Ages, Timestamp)) -> Option<News> {
     let interval = destination.route.repeat_interval?;
     let told = told_since(followed, destination)?;
     let due = followed.incident.severity == Severity::Page
         && destination.route.is_active(now)
-        && told.at + interval <= now;
+        && ages.is_over(followed, told, interval, now);
     due.then_some(News::Repeated)
 }
 
@@ -198,7 +239,7 @@ fn escalated(
     config: &Config,
     destination: &Destination,
     followed: &Followed,
-    now: Timestamp,
+    (ages, now): (&Ages, Timestamp),
 ) -> Option<(String, News)> {
     let escalate = destination.route.escalate.as_ref()?;
     let (since, incident) = (followed.changed_at, &followed.incident);
@@ -213,7 +254,8 @@ fn escalated(
             matches!(&told.news, Some(News::Unacknowledged { from, .. }) if *from == destination.name);
         from_here && told.destination == escalate.to
     });
-    let due = page && known && !answered && !handed_over && first.at + escalate.after <= now;
+    let due =
+        page && known && !answered && !handed_over && ages.is_over(followed, first, escalate.after, now);
     let news = News::Unacknowledged { from: destination.name.clone(), after_s: escalate.after.as_secs() };
     due.then(|| (escalate.to.clone(), news))
 }

@@ -140,6 +140,9 @@ pub const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(7 * 86_400);
 /// Largest number of dead letters of incidents that are over; beyond it the oldest expire.
 pub const DEAD_LETTERS_KEPT: usize = 20_000;
 
+/// The reason of a message that waited for a destination that has left the configuration.
+const NO_DESTINATION: &str = "it is no destination any more";
+
 /// Largest number of silences that are in force at a time.
 pub const MAX_SILENCES: usize = 200;
 
@@ -191,6 +194,9 @@ pub struct DeadLetter {
     /// The instant of the change.
     #[serde(rename = "at_ms")]
     pub at: Timestamp,
+    /// The instant of the refusal.
+    #[serde(rename = "refused_at_ms")]
+    pub refused_at: Timestamp,
     /// The reason, free of secrets.
     pub error: String,
 }

@@ -183,8 +183,8 @@ impl IncidentStore for MemoryLedger {
         Ok(self.tables().working.open_incidents())
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        Ok(self.tables().working.incidents(limit))
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        Ok(self.tables().working.incidents(before, limit))
     }
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
@@ -245,6 +245,18 @@ impl DeliveryStore for MemoryLedger {
 
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.tables().working.expire(now).1)
+    }
+
+    async fn expire_all_but(
+        &self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.tables().working.expire_all_but(destinations, now).1)
+    }
+
+    async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
+        Ok(self.tables().working.latest_of_waiting(destination))
     }
 
     async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {

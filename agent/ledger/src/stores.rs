@@ -23,8 +23,9 @@ pub trait IncidentStore: Send + Sync + 'static {
     /// Returns the incidents that are not resolved.
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError>;
 
-    /// Returns incidents, newest first, at most `limit`.
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError>;
+    /// Returns incidents, newest first, at most `limit`. With `before`, only those that follow the incident with that id;
+    /// none when it is unknown.
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError>;
 
     /// Returns the last change of every incident that is open or was resolved at or after `since`, with the last
     /// acknowledgement and with all destinations that were told of the incident.
@@ -100,6 +101,17 @@ pub trait DeliveryStore: IncidentStore {
     /// oldest beyond [`crate::DEAD_LETTERS_KEPT`]. Returns them, each once.
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError>;
 
+    /// Marks as expired what waits or was refused for good at destinations that are not in a list: nobody will deliver it. Returns
+    /// it, each once.
+    async fn expire_all_but(
+        &self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Returns the last change of each incident in memory with a delivery that waits for a destination.
+    async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError>;
+
     /// Returns whether a destination accepted a message at or after an instant.
     async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError>;
 
@@ -109,7 +121,8 @@ pub trait DeliveryStore: IncidentStore {
     /// Adds a delivery of a stored transition for another destination, unless it has one. Returns whether it was added.
     async fn forward(&self, notice: &Notice, destination: &str) -> Result<bool, LedgerError>;
 
-    /// Makes dead letters of a destination (of all, when `None`) wait again. Returns how many.
+    /// Makes dead letters of a destination (of all, when `None`) wait again, and all that waits there due. Returns how many dead
+    /// letters there were.
     async fn retry_dead_letters(&self, destination: Option<&str>, now: Timestamp)
     -> Result<u64, LedgerError>;
 }

@@ -194,8 +194,10 @@ impl Remembered {
 pub(crate) struct Witness {
     path: PathBuf,
     version: Version,
-    /// The part about incidents as it was written last.
+    /// The part about incidents, as it was written last or is to be written again.
     incidents: String,
+    /// True if the last write failed.
+    failed: bool,
     /// The instant at which that part was written.
     written: Option<Instant>,
 }
@@ -203,7 +205,8 @@ pub(crate) struct Witness {
 impl Witness {
     /// Creates the witness of a ledger. Nothing is written yet.
     pub(crate) fn beside(ledger: &Path) -> Self {
-        Self { path: name(ledger), version: Version::default(), incidents: String::new(), written: None }
+        let (version, incidents) = (Version::default(), String::new());
+        Self { path: name(ledger), version, incidents, failed: false, written: None }
     }
 
     /// Returns whether the progress of a delivery is written at once. While there are many incidents it is not written with
@@ -213,12 +216,12 @@ impl Witness {
             || self.written.is_none_or(|written| written.elapsed() >= PROGRESS_EVERY)
     }
 
-    /// Writes the state of the ledger, and what is in progress if it changed. A failure is logged: the ledger on the same disk says more about it. Without a
-    /// version, the last one stays.
+    /// Writes the state of the ledger, and what is in progress if it changed. A failure is logged: the ledger on the same disk
+    /// says more about it. The next call writes all of it again. Without a version, the last one stays.
     pub(crate) fn write(&mut self, version: Option<Version>, in_progress: Option<&[InProgress]>, state: Use) {
         let version = version.unwrap_or_else(|| self.version.clone());
         let incidents = in_progress.map(text_of).filter(|incidents| *incidents != self.incidents);
-        let (changed, length) = (incidents.is_some(), self.incidents.len());
+        let (changed, length) = (incidents.is_some() || self.failed, self.incidents.len());
         if !changed && state == Use::InUse && (version == self.version || length > CHEAP_BYTES) {
             return;
         }
@@ -226,10 +229,10 @@ impl Witness {
         if let Some(incidents) = incidents {
             (self.incidents, self.written) = (incidents, Some(Instant::now()));
         }
-        if let Err(error) = self.replace(state, changed) {
+        let replaced = self.replace(state, changed);
+        self.failed = replaced.is_err();
+        if let Err(error) = replaced {
             tracing::warn!(%error, path = %self.path.display(), "the witness of the ledger cannot be written");
-            // it is tried again at the next tick
-            self.incidents.clear();
         }
     }
 
@@ -271,4 +274,39 @@ pub(crate) fn accept_next(ledger: &Path) {
 /// Returns the name of the witness of a ledger.
 fn name(ledger: &Path) -> PathBuf {
     sibling(ledger, ".witness")
+}
+
+#[cfg(test)]
+mod tests {
+    use lookout_model::sample::{T0, lifecycle};
+
+    use super::*;
+
+    #[test]
+    fn a_write_that_fails_loses_no_incident_and_is_made_up_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = folder.path().join("ledger.db");
+        let mut working = WorkingSet::default();
+        let [opened, ..] = lifecycle(T0, &["slack"]);
+        working.record(&opened);
+        let incidents = in_progress(&working);
+        let mut witness = Witness::beside(&ledger);
+        let mut tick = 0;
+        let mut write = |incidents: Option<&[InProgress]>| {
+            tick += 1;
+            witness.write(Some(Version { ledger: "one".to_owned(), tick }), incidents, Use::InUse);
+        };
+        write(Some(&[]));
+        let in_the_way = sibling(&name(&ledger), ".next");
+        // twice: the incident is handed over while nothing can be written, and nothing changes after it
+        for expected in [1, 2] {
+            std::fs::create_dir(&in_the_way).unwrap();
+            write(Some(&incidents[..1]));
+            write(None);
+            std::fs::remove_dir(&in_the_way).unwrap();
+            write(None);
+            let memory = Memory::read(&ledger).expect("it can be read");
+            assert_eq!((memory.head.version.tick, memory.incidents.len()), (expected * 3 + 1, 1));
+        }
+    }
 }

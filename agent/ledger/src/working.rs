@@ -264,25 +264,34 @@ impl WorkingSet {
         open
     }
 
-    pub(crate) fn incidents(&self, limit: u32) -> Vec<IncidentRecord> {
+    pub(crate) fn incidents(&self, before: Option<&str>, limit: u32) -> Vec<IncidentRecord> {
         let mut all: Vec<_> = self.stories.values().map(|story| &story.incident).collect();
-        all.sort_by_key(|incident| Reverse(incident.detected_at));
-        all.into_iter().take(limit as usize).cloned().collect()
+        all.sort_by_key(|incident| (Reverse(incident.detected_at), &incident.id));
+        let position = |id| all.iter().position(|incident| incident.id == id);
+        let first = before.map_or(0, |id| position(id).map_or(all.len(), |at| at + 1));
+        all.into_iter().skip(first).take(limit as usize).cloned().collect()
     }
 
     /// Returns the last change of each incident, with what people did since and all who were told.
     pub(crate) fn latest_transitions(&self, since: Timestamp) -> Vec<TransitionRecord> {
         let mut wanted: Vec<&Story> = self.since(since).collect();
         wanted.sort_by_key(|story| story.incident.detected_at);
-        let latest = |story: &Story| {
-            let mut last = TransitionRecord::clone(story.last_change()?);
-            let newest = story.newest_first().next()?;
-            last.notice.acknowledgement.clone_from(&newest.notice.acknowledgement);
-            let told = story.deliveries.iter().filter_map(|id| self.deliveries.get(id));
-            add_told(&mut last.destinations, told.map(|entry| entry.destination.clone()));
-            Some(last)
-        };
-        wanted.into_iter().filter_map(latest).collect()
+        wanted.into_iter().filter_map(|story| self.latest(story)).collect()
+    }
+
+    /// Returns the same for each incident with a delivery that waits for a destination.
+    pub(crate) fn latest_of_waiting(&self, destination: &str) -> Vec<TransitionRecord> {
+        let waiting = self.queues.get(destination).into_iter().flat_map(BTreeMap::keys);
+        waiting.filter_map(|id| self.latest(self.stories.get(id)?)).collect()
+    }
+
+    fn latest(&self, story: &Story) -> Option<TransitionRecord> {
+        let mut last = TransitionRecord::clone(story.last_change()?);
+        let newest = story.newest_first().next()?;
+        last.notice.acknowledgement.clone_from(&newest.notice.acknowledgement);
+        let told = story.deliveries.iter().filter_map(|id| self.deliveries.get(id));
+        add_told(&mut last.destinations, told.map(|entry| entry.destination.clone()));
+        Some(last)
     }
 
     /// Returns the deliveries that are part of a message of a destination.

@@ -32,6 +32,8 @@ pub struct WriteThroughLedger {
     path: PathBuf,
     clock: Arc<dyn Clock>,
     working: Mutex<WorkingSet>,
+    /// The wall time of the start: memory knows everything since then.
+    began_at: Timestamp,
     health: Mutex<Health>,
     /// The file while it can be read.
     file: Mutex<Option<Arc<SqliteLedger>>>,
@@ -130,6 +132,7 @@ impl WriteThroughLedger {
         witness.write(Some(version), Some(&witness::in_progress(&working)), Use::InUse);
         Ok(Self {
             path: path.to_owned(),
+            began_at: clock.now(),
             clock,
             working: Mutex::new(working),
             health: Mutex::new(health),

@@ -104,7 +104,10 @@ impl Dependencies {
             LedgerLocation::Memory => Arc::new(MemoryLedger::default()),
         };
         // settings or secrets may be other ones now: what was refused yesterday may be taken today
-        let retried = ledger.retry_dead_letters(None, clock.now()).await?;
+        let mut retried = 0;
+        for destination in &config.destinations {
+            retried += ledger.retry_dead_letters(Some(&destination.name), clock.now()).await?;
+        }
         if retried > 0 {
             tracing::info!(deliveries = retried, "deliveries that were refused before are tried again");
         }

@@ -42,9 +42,15 @@ impl Outboxes {
         let named = |name: &str| receivers.iter().any(|receiver| receiver.name() == name);
         let gone: BTreeMap<_, _> =
             self.0.extract_if(.., |name, one| !named(name) || settings(name) != one.destination).collect();
+        let removed: Vec<String> = gone.keys().filter(|name| !named(name)).cloned().collect();
         let tasks: Vec<Tasks> = gone.into_values().map(|one| one.tasks).collect();
         if !Tasks::shut_down_all(&tasks, GRACE).await {
             tracing::warn!("a delivery to a destination that changed did not end in time");
+        }
+        for name in removed {
+            // a gauge that stands still looks like a task that does
+            dependencies.recorder.forget("destination", &name);
+            dependencies.recorder.forget("task", &task_of(&name));
         }
         let mut started = Vec::new();
         for receiver in receivers {
@@ -73,6 +79,11 @@ impl Outboxes {
     }
 }
 
+/// Returns the name of the task of a destination.
+fn task_of(destination: &str) -> String {
+    format!("deliver {destination}")
+}
+
 fn start(
     receiver: &Arc<dyn Receiver>,
     fallback: Option<String>,
@@ -88,7 +99,7 @@ fn start(
         wake: Arc::clone(wake),
         fallback,
     };
-    tasks.supervise(format!("deliver {}", receiver.name()), move || {
+    tasks.supervise(task_of(receiver.name()), move || {
         lookout_deliver::run(Arc::clone(&receiver), ports.clone(), stop.clone())
     });
     tasks

@@ -180,7 +180,7 @@ async fn one_step_of_two_that_fails_is_one_incident_also_over_a_restart() {
     // its ticket looks at the last 36 hours: five minutes of failure are many where a slice is five minutes
     simulation.run(60 * HOUR).await;
     assert_eq!(simulation.told(), words(&[("burn", "opened"), ("burn", "eased"), ("burn", "resolved")]));
-    let incidents = simulation.ledger.incidents(10).await.unwrap();
+    let incidents = simulation.ledger.incidents(None, 10).await.unwrap();
     assert_eq!(incidents.len(), 1, "{incidents:?}");
     let opened_s = incidents[0].detected_at.millis_since(simulation.world.start) / 1000 - 4 * HOUR;
     assert_eq!(opened_s, 300, "at the end of the first bad slice");

@@ -99,7 +99,7 @@ async fn an_outage_after_a_full_disk_is_paged_recorded_and_resolved() {
     }
     drop(agent);
     let report = lookout_ledger::SqliteLedger::open(&ledger).await.unwrap();
-    let incidents = lookout_ledger::IncidentStore::incidents(&report, 9).await.unwrap();
+    let incidents = lookout_ledger::IncidentStore::incidents(&report, None, 9).await.unwrap();
     // one about the ledger in each round; the second outage is a new incident, or reopens the first
     assert!((3..=4).contains(&incidents.len()), "{incidents:?}");
     assert!(incidents.iter().all(|incident| incident.resolved_at.is_some()), "{incidents:?}");

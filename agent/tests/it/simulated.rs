@@ -307,7 +307,7 @@ impl Simulation {
     }
 
     pub(super) async fn incidents(&self) -> Vec<IncidentRecord> {
-        self.ledger.incidents(10).await.unwrap()
+        self.ledger.incidents(None, 10).await.unwrap()
     }
 
     /// Good and bad events in the ledger.

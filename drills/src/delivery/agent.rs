@@ -21,8 +21,10 @@ use programs::running::Running;
 
 /// Name of the ledger's file.
 const LEDGER: &str = "lookout.db";
-/// Number of incidents that the API lists at most.
-const LISTED: u32 = 1000;
+/// Number of incidents of a page of the API.
+const PAGE: u32 = 1000;
+/// Most incidents that are read; a list that goes on is not trusted.
+const MOST_INCIDENTS: usize = 100_000;
 
 /// A transition: incident, change and instant.
 pub(super) type Transition = (String, String, i64);
@@ -139,13 +141,20 @@ impl Api {
         serde_json::from_str(&text).with_context(|| format!("reading {path}"))
     }
 
-    /// Returns the incidents of the services, newest first.
+    /// Returns all incidents, newest first. They are read page by page until one is empty.
     pub(super) async fn incidents(&self) -> Result<Vec<Incident>> {
-        let answer = self.get(&format!("/api/v1/incidents?limit={LISTED}")).await?;
-        let listed = answer.get("incidents").cloned().context("no incidents")?;
-        let all: Vec<Incident> = serde_json::from_value(listed).context("reading the incidents")?;
-        ensure!(all.len() < LISTED as usize, "there are more incidents than the API lists");
-        Ok(all)
+        let mut all: Vec<Incident> = Vec::new();
+        loop {
+            let before = all.last().map(|one| format!("&before={}", one.id)).unwrap_or_default();
+            let answer = self.get(&format!("/api/v1/incidents?limit={PAGE}{before}")).await?;
+            let listed = answer.get("incidents").cloned().context("no incidents")?;
+            let page: Vec<Incident> = serde_json::from_value(listed).context("reading the incidents")?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+            ensure!(all.len() <= MOST_INCIDENTS, "the API lists incidents without an end");
+        }
     }
 
     /// Returns the ids of open incidents that the page of incidents leaves out.
@@ -259,4 +268,50 @@ spec:
         total: {{ metricSource: {{ type: probe, spec: {{ target: {service} }} }} }}
 "
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::Ipv4Addr;
+
+    use axum::extract::Query;
+    use axum::routing::get;
+    use axum::{Json, Router};
+    use serde_json::json;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Starts an API that lists incidents in pages, newest first.
+    async fn listing(incidents: usize) -> Api {
+        let list = async move |Query(parameters): Query<BTreeMap<String, String>>| {
+            let limit: usize = parameters["limit"].parse().unwrap();
+            let first = parameters.get("before").map_or(0, |id| id.parse::<usize>().unwrap() + 1);
+            let incident = |id: usize| {
+                let cause = if id.is_multiple_of(2) { "burn" } else { "stale" };
+                let resolved = (id < 10).then_some(7);
+                json!({ "id": id.to_string(), "service": "svc-1", "slo": format!("slo-{id}"), "cause": cause,
+                        "detected_at_ms": 1, "resolved_at_ms": resolved })
+            };
+            let page: Vec<Value> = (first..incidents).take(limit).map(incident).collect();
+            Json(json!({ "incidents": page }))
+        };
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().route("/api/v1/incidents", get(list));
+        tokio::spawn(async { axum::serve(listener, router).await });
+        Api { client: programs::http::client().unwrap(), url }
+    }
+
+    #[tokio::test]
+    async fn all_pages_of_incidents_are_read() {
+        for count in [0, 1, PAGE as usize, 2 * PAGE as usize + 500] {
+            let api = listing(count).await;
+            let ids: Vec<String> = api.incidents().await.unwrap().into_iter().map(|one| one.id).collect();
+            assert_eq!(ids, (0..count).map(|id| id.to_string()).collect::<Vec<_>>());
+            assert_eq!(api.open().await.unwrap().len(), count.saturating_sub(10).div_ceil(2), "of {count}");
+        }
+    }
 }

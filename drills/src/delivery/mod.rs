@@ -231,7 +231,7 @@ impl Stage {
         for kill in 1..=kills {
             sleep(Duration::from_millis(random.u64(200..LIFE_MS))).await;
             self.agent.kill().await?;
-            at_once = at_once.max(self.destinations.slack.under_way());
+            at_once = at_once.max(self.destinations.slack.take_under_way());
             self.agent.start().await?;
             if kill % 10 == 0 {
                 let incidents = self.api().incidents().await?.len();

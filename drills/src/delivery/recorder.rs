@@ -1,7 +1,7 @@
 //! A receiver on this machine: a real HTTP server that takes messages, remembers them, and fails as it is told to.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,7 +44,8 @@ struct Shared {
     cut: AtomicU64,
     /// Requests that were refused for good.
     refused: AtomicU64,
-    under_way: AtomicUsize,
+    /// The requests of the present sender that were taken and wait for their answer, by its number.
+    under_way: Mutex<(u64, usize)>,
 }
 
 /// One request.
@@ -81,9 +82,13 @@ impl Recorder {
         self.shared.refused.load(Ordering::SeqCst)
     }
 
-    /// Returns how many messages were taken and wait for their answer.
-    pub(crate) fn under_way(&self) -> usize {
-        self.shared.under_way.load(Ordering::SeqCst)
+    /// Returns how many messages were taken and wait for their answer. Their sender was killed: the next call counts those of
+    /// another one.
+    pub(crate) fn take_under_way(&self) -> usize {
+        let mut under_way = self.shared.under_way();
+        let (sender, count) = *under_way;
+        *under_way = (sender + 1, 0);
+        count
     }
 }
 
@@ -94,6 +99,10 @@ impl Drop for Recorder {
 }
 
 impl Shared {
+    fn under_way(&self) -> std::sync::MutexGuard<'_, (u64, usize)> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn taken(&self) -> std::sync::MutexGuard<'_, Vec<Taken>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -187,9 +196,16 @@ async fn answer(mut stream: TcpStream, mut weather: watch::Receiver<Weather>, sh
         }
         Weather::Slow => {
             let text = shared.take(request);
-            shared.under_way.fetch_add(1, Ordering::SeqCst);
+            let sender = {
+                let mut under_way = shared.under_way();
+                under_way.1 += 1;
+                under_way.0
+            };
             sleep(Duration::from_millis(fastrand::u64(200..2_500))).await;
-            shared.under_way.fetch_sub(1, Ordering::SeqCst);
+            let mut under_way = shared.under_way();
+            if under_way.0 == sender {
+                under_way.1 = under_way.1.saturating_sub(1);
+            }
             (200, text)
         }
         Weather::Fine | Weather::Flapping => (200, shared.take(request)),
@@ -256,5 +272,25 @@ mod tests {
             post().await;
         }
         assert!(recorder.taken().len() > 2, "it was taken before the connection was cut");
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_sender_left_is_not_under_way_for_the_next_one() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let recorder = Recorder::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let client = programs::http::client().unwrap();
+        recorder.weather.send_replace(Weather::Slow);
+        // twice: it is taken, and its sender goes away before the answer
+        for taken in 1..=2 {
+            let sent = client.post(recorder.url("/hook")).json(&json!({ "text": "a" })).send();
+            let sent = tokio::spawn(sent);
+            while recorder.taken().len() < taken {
+                sleep(Duration::from_millis(5)).await;
+            }
+            sent.abort();
+            assert_eq!(recorder.take_under_way(), 1);
+        }
+        sleep(Duration::from_millis(2_500)).await;
+        assert_eq!(recorder.take_under_way(), 0, "late answers count for nobody");
     }
 }

@@ -55,7 +55,7 @@ object! { destination: "A receiver of messages about incidents." {
     REPEAT_INTERVAL = key("repeat_interval", Duration, "Time after which a page that is still open is told again, at least `5m`. Alertmanager and PagerDuty repeat by themselves.");
     ESCALATE = key("escalate", Mapping(escalation::OBJECT), "");
     STANDBY = key("standby", Switch, "Whether it gets only what another destination hands over, by `fallback` or `escalate`.").default("false");
-    FALLBACK = key("fallback", Name, "Destination that gets what this one refuses for good.");
+    FALLBACK = key("fallback", Name, "Destination that gets what this one refuses for good, and pages that it does not take within a minute.");
     GROUP_WAIT = key("group_wait", Duration, "Time that an incident waits for others of its service, to share a message; at most `5s`. Alertmanager groups by itself.").default("2s");
 } choices: &[&[SLACK], &[ALERTMANAGER], &[PAGERDUTY], &[WEBHOOK], &[EMAIL]]; }
 

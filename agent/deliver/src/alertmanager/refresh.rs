@@ -9,6 +9,7 @@ use std::time::Duration;
 use lookout_model::TransitionRecord;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::Poster;
 use super::alert::{AlertTemplate, watchdog};
@@ -30,8 +31,12 @@ impl Rounds {
         poster: &Arc<Poster>,
         latest: &[TransitionRecord],
     ) -> Result<(), Refused> {
+        let read_at = Instant::now();
         let is_told = |transition: &&TransitionRecord| transition.destinations.contains(&poster.name);
         let latest: Arc<[TransitionRecord]> = latest.iter().filter(is_told).cloned().collect();
+        let templates: Vec<AlertTemplate<'_>> =
+            latest.iter().flat_map(|transition| poster.templates(&transition.notice)).collect();
+        poster.order.learn(&templates, read_at);
         let (ended, mut results) = mpsc::channel(poster.instances.len().max(1));
         {
             let mut rounds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +47,7 @@ impl Rounds {
                     let Some(instance) = poster.instances.get(index) else { return };
                     // the round before goes on
                     let Ok(_round) = instance.refreshing.try_lock() else { return };
-                    let result = poster.refresh_instance(instance, &latest).await;
+                    let result = poster.refresh_instance(instance, &latest, read_at).await;
                     let _nobody_waits_any_more = ended.send(result).await;
                 });
             }
@@ -65,6 +70,7 @@ impl Poster {
         &self,
         instance: &Instance,
         latest: &[TransitionRecord],
+        read_at: Instant,
     ) -> Result<(), Refused> {
         if self.watchdog {
             self.post_watchdog(instance).await?;
@@ -78,7 +84,7 @@ impl Poster {
         // first, so that an alert that is refused lets no earlier end through
         let mut templates = newest(told);
         templates.retain(|template| !is_refused(template));
-        self.post_to(&[instance], &templates, None).await
+        self.post_to(&[instance], &templates, None, Some(read_at)).await
     }
 
     /// Posts the alert that always fires. Fails when the instance cannot be reached.

@@ -94,7 +94,8 @@ impl Sender {
             let mut thread = delivery.thread.clone();
             if let Key::Service(service) = &key {
                 if !joined.contains_key(service) {
-                    let since = self.now() - JOINS;
+                    // what was told has instants of the wall clock, too
+                    let since = self.ports.clock.now() - JOINS;
                     let found = self.ports.ledger.newest_conversation(&self.name, service, since).await?;
                     joined.insert(service.clone(), found);
                 }
@@ -165,7 +166,10 @@ impl Sender {
         let attempts = update.deliveries.iter().map(|delivery| delivery.attempts).max().unwrap_or(0);
         let failures = attempts.saturating_add(1);
         let answer = self.send(&update).await.map_err(|refused| self.bounded(refused, failures));
-        self.note_health(&update, &answer);
+        let is_sent = self.is_sent(&update);
+        if is_sent {
+            self.note_health(&update, &answer);
+        }
         let quiet = match &answer {
             Err(Refused { retry: Retry::After(wait), .. }) => Some(*wait),
             _ => None,
@@ -183,7 +187,9 @@ impl Sender {
             // still begun: it is tried again
             return (keys, Err(error));
         }
-        self.record_result(&ids, &result, stop).await;
+        // what is not sent proves nothing about the receiver
+        let ended_at = if is_sent { self.ports.clock.now() } else { Timestamp::EPOCH };
+        self.record_result(&ids, (ended_at, &result), stop).await;
         (keys, Ok(quiet))
     }
 
@@ -214,13 +220,18 @@ impl Sender {
         Ok(())
     }
 
+    /// Returns whether a message is sent: some receivers are only told of what matters.
+    fn is_sent(&self, update: &Update) -> bool {
+        self.receiver.grouping() != Grouping::Followed || update.is_loud()
+    }
+
     /// Sends the message, unless the receiver is only told of what matters. Returns the id of the message that the
     /// incidents share.
     async fn send(&self, update: &Update) -> Result<Option<String>, Refused> {
-        let grouping = self.receiver.grouping();
-        if grouping == Grouping::Followed && !update.is_loud() {
+        if !self.is_sent(update) {
             return Ok(None);
         }
+        let grouping = self.receiver.grouping();
         let sent = match update.deliveries.as_slice() {
             [delivery] if update.members.len() == 1 => self.receiver.deliver(delivery).await?,
             _ => self.receiver.deliver_group(update).await?,
@@ -233,13 +244,11 @@ impl Sender {
         Ok(sent.or_else(|| update.thread.clone()).or(first))
     }
 
-    /// Opens or closes the breaker. A receiver of batches has one for each of its instances.
+    /// Opens or closes the breaker.
     fn note_health(&self, update: &Update, answer: &Result<Option<String>, Refused>) {
         match (answer, update.deliveries.first()) {
             (Err(Refused { retry: Retry::BackOff | Retry::Unsure, .. }), Some(first)) => {
-                if self.receiver.grouping() != Grouping::Batched {
-                    self.breaker.fail(first.id);
-                }
+                self.breaker.fail(first.id);
             }
             _ => self.breaker.close(),
         }
@@ -292,11 +301,14 @@ impl Sender {
 
     /// Records the result of an attempt, and repeats that until the ledger accepts it: without the record the message
     /// would be sent twice.
-    async fn record_result(&self, deliveries: &[i64], result: &DeliveryResult, stop: &CancellationToken) {
+    async fn record_result(
+        &self,
+        deliveries: &[i64],
+        (ended_at, result): (Timestamp, &DeliveryResult),
+        stop: &CancellationToken,
+    ) {
         let mut failures = 0_u32;
-        while let Err(error) =
-            self.ports.ledger.end_attempts(deliveries, self.ports.clock.now(), result).await
-        {
+        while let Err(error) = self.ports.ledger.end_attempts(deliveries, ended_at, result).await {
             failures = failures.saturating_add(1);
             tracing::error!(destination.name = %self.name, error = %with_cause(&error),
                 "the outcome of a delivery cannot be noted");

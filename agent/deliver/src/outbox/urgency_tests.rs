@@ -1,14 +1,15 @@
 //! Pages wait neither for tickets nor for a receiver that does not take them.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use lookout_engine::{Change, Severity};
 use lookout_ledger::{DeliveryStore, Ledger as _, MemoryLedger};
+use lookout_model::Timestamp;
 use lookout_model::sample::{T0, lifecycle};
 use lookout_model::{Delivery, DeliveryResult, TransitionRecord};
-use lookout_runtime::clock::TokioClock;
+use lookout_runtime::clock::{Clock, TokioClock};
 
 use super::*;
 use crate::{Refused, Retry};
@@ -60,8 +61,18 @@ impl Receiver for Chat {
     }
 }
 
+/// Clock that can be set.
+struct SetClock(TokioClock, AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        self.0.now().plus_millis(self.1.load(Ordering::Relaxed))
+    }
+}
+
 struct Scene {
     chat: Arc<Chat>,
+    clock: Arc<SetClock>,
     ledger: Arc<MemoryLedger>,
     wake: Arc<Notify>,
 }
@@ -72,23 +83,28 @@ impl Scene {
         let chat =
             Arc::new(Chat { behaviour: Mutex::new(behaviour), took, asked: AtomicUsize::new(0), start });
         let (ledger, wake) = (Arc::new(MemoryLedger::default()), Arc::new(Notify::new()));
+        let clock = Arc::new(SetClock(TokioClock::starting_at(T0), AtomicI64::new(0)));
         let ports = Ports {
             ledger: Arc::clone(&ledger) as Arc<dyn DeliveryStore>,
-            clock: Arc::new(TokioClock::starting_at(T0)),
+            clock: clock.clone(),
             random: Arc::new(Random::from_seed(7)),
             wake: Arc::clone(&wake),
             fallback: Some("mail".to_owned()),
         };
         tokio::spawn(run(Arc::clone(&chat) as Arc<dyn Receiver>, ports, CancellationToken::new()));
-        Self { chat, ledger, wake }
+        Self { chat, clock, ledger, wake }
     }
 
     /// Stores the beginning of incidents now.
     async fn begin(&self, severity: Severity, count: u32) -> Vec<TransitionRecord> {
+        self.begin_at("chat", severity, count).await
+    }
+
+    async fn begin_at(&self, destination: &str, severity: Severity, count: u32) -> Vec<TransitionRecord> {
         let salt = if severity == Severity::Page { 1_000 } else { 0 };
         let opens = |number| {
-            let at = T0 + self.chat.start.elapsed() + Duration::from_millis(1) * (salt + number);
-            let [mut opened, ..] = lifecycle(at, &["chat"]);
+            let at = self.clock.now() + Duration::from_millis(1) * (salt + number);
+            let [mut opened, ..] = lifecycle(at, &[destination]);
             opened.incident.severity = severity;
             opened.notice.incident = opened.incident.clone();
             opened
@@ -101,7 +117,7 @@ impl Scene {
     /// Stores the end of an incident now.
     async fn end(&self, opened: &TransitionRecord) {
         let mut over = opened.clone();
-        (over.change, over.at) = (Change::Resolved, T0 + self.chat.start.elapsed());
+        (over.change, over.at) = (Change::Resolved, self.clock.now());
         over.incident.resolved_at = Some(over.at);
         (over.notice.change, over.notice.at) = (over.change, over.at);
         over.notice.incident = over.incident.clone();
@@ -222,5 +238,55 @@ async fn a_message_that_fails_alone_delays_no_other() {
         assert_eq!(pages.last(), Some(&(minute * 60)), "at once");
         tokio::time::sleep(Duration::from_secs(70)).await;
         scene.begin(Severity::Ticket, 1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_keeps_no_page_from_the_fallback() {
+    let scene = Scene::open(Behaviour::Hangs);
+    // twice
+    for _ in 0..2 {
+        scene.begin(Severity::Page, 1).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        scene.clock.1.fetch_sub(3_600_000, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(scene.mail().await, [], "it may still be taken");
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        assert_eq!(scene.mail().await, [(Severity::Page, Change::Opened)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_of_a_chain_has_its_own_time() {
+    let scene = Scene::open(Behaviour::Hangs);
+    // twice: a page that another destination did not take for a minute
+    for _ in 0..2 {
+        let pages = scene.begin_at("first", Severity::Page, 1).await;
+        tokio::time::sleep(Duration::from_secs(58)).await;
+        assert!(scene.ledger.forward(&pages[0].notice, "chat").await.unwrap());
+        scene.wake.notify_waiters();
+        tokio::time::sleep(Duration::from_secs(45)).await;
+        assert_eq!(scene.mail().await, [], "the second one may still take it");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(scene.mail().await, [(Severity::Page, Change::Opened)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_due_when_the_outbox_begins_anew() {
+    let scene = Scene::open(Behaviour::Refuses(Retry::After(Duration::from_secs(60))));
+    // twice: the instant of the next try lies ahead of a clock that was set back
+    for _ in 0..2 {
+        scene.begin(Severity::Ticket, 1).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        scene.clock.1.fetch_sub(3_600_000, Ordering::Relaxed);
+        let now = scene.clock.now();
+        assert_eq!(scene.ledger.due_deliveries("chat", now, 9).await.unwrap(), []);
+        assert_eq!(scene.ledger.retry_dead_letters(Some("chat"), now).await.unwrap(), 0);
+        assert_eq!(scene.ledger.due_deliveries("chat", now, 9).await.unwrap().len(), 1);
+        scene.behave(Behaviour::Takes(Duration::ZERO));
+        tokio::time::sleep(Duration::from_secs(130)).await;
+        assert_eq!(scene.ledger.waiting("chat").await.unwrap().1, 0);
+        scene.behave(Behaviour::Refuses(Retry::After(Duration::from_secs(60))));
     }
 }

@@ -239,7 +239,7 @@ impl Driver {
     /// Remembers the last resolved incident of every SLO and cause, which may be reopened.
     async fn remember_resolved(&mut self) -> Result<(), LedgerError> {
         let grid = self.config.grid;
-        for record in self.ledger.incidents(REMEMBERED).await? {
+        for record in self.ledger.incidents(None, REMEMBERED).await? {
             let Some((resolved_at, reopens_until)) = record.resolved_at.zip(record.reopens_until) else {
                 continue;
             };

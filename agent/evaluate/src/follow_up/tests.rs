@@ -1,8 +1,11 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use jiff::tz::TimeZone;
 use lookout_config::{ActiveTime, DestinationKind, Escalation, Route, UrlOptions, config_of_urls};
 use lookout_ledger::{DeliveryStore as _, SqliteLedger};
 use lookout_model::sample::{T0, lifecycle};
 use lookout_model::{Acknowledgement, Matcher};
+use lookout_runtime::clock::TokioClock;
 
 use super::*;
 
@@ -43,7 +46,7 @@ fn at(second: u64) -> Timestamp {
 
 /// Returns what was told, as `destination word second`.
 async fn told(ledger: &dyn Ledger) -> Vec<String> {
-    let incidents = ledger.incidents(10).await.unwrap();
+    let incidents = ledger.incidents(None, 10).await.unwrap();
     let mut told = Vec::new();
     for incident in incidents {
         for one in ledger.deliveries_of(&incident.id).await.unwrap() {
@@ -184,4 +187,86 @@ async fn a_silenced_incident_is_told_when_the_silence_ends_and_it_is_still_open(
     assert_eq!(due[0].notice.news, Some(News::Late { silence: Some(silence.mark()) }));
     assert_eq!(pass(&ledger, &config, at(3660)).await.unwrap(), 1, "the time to acknowledge begins then");
     assert_eq!(told(&ledger).await, ["chat late 3600", "manager unacknowledged 3660"]);
+}
+
+/// Clock that can be set.
+struct SetClock(TokioClock, AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        self.0.now().plus_millis(self.1.load(Ordering::SeqCst))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_moves_neither_silences_nor_escalations() {
+    const BACK_S: u64 = 300;
+    let config = config(&[("chat", escalating(600, "manager")), ("manager", standby())]);
+    let clock = Arc::new(SetClock(TokioClock::starting_at(T0), AtomicI64::new(0)));
+    let ledger = Arc::new(lookout_ledger::MemoryLedger::default());
+    let (_changes, shown) = watch::channel(Arc::new(config.clone()));
+    let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let ports = FollowUpPorts { ledger: ledger.clone(), clock: clock.clone(), config: shown, wake };
+    let running = tokio::spawn(follow_up(ports, stop.clone()));
+    let words = async |of: &TransitionRecord| {
+        let all = ledger.deliveries_of(&of.incident.id).await.unwrap();
+        all.iter().map(|one| format!("{} {}", one.destination, one.change)).collect::<Vec<_>>()
+    };
+    // twice
+    for round in 1..=2 {
+        let page = |at: Timestamp, told: &[&str]| {
+            let mut opened = life(&config, told)[0].clone();
+            let id = format!("inc-{}", at.as_millis());
+            for incident in [&mut opened.incident, &mut opened.notice.incident] {
+                (incident.id, incident.severity, incident.peak) =
+                    (id.clone(), Severity::Page, Severity::Page);
+                incident.detected_at = at;
+            }
+            (opened.at, opened.notice.at) = (at, at);
+            opened
+        };
+        let first = page(clock.now(), &["chat"]);
+        ledger.commit(&[], std::slice::from_ref(&first)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        clock.1.fetch_sub(i64::try_from(BACK_S * 1000).unwrap(), Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_secs(530)).await;
+        assert_eq!(words(&first).await, ["chat opened"], "round {round}");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert_eq!(words(&first).await, ["chat opened", "manager unacknowledged"], "after ten minutes");
+        let mut over = first.clone();
+        (over.change, over.notice.change) = (Change::Resolved, Change::Resolved);
+        (over.at, over.notice.at) = (clock.now(), clock.now());
+        over.incident.resolved_at = Some(over.at);
+        over.destinations = vec!["chat".to_owned(), "manager".to_owned()];
+        over.notice.incident = over.incident.clone();
+        ledger.commit(&[], &[over]).await.unwrap();
+        let silence = SilenceRecord {
+            id: format!("sil-{round}"),
+            matcher: Matcher { services: vec![config.slos[0].service.clone()], ..Matcher::default() },
+            severity: None,
+            reason: "a planned failover".to_owned(),
+            actor: "ana".to_owned(),
+            created_at: clock.now(),
+            ends_at: clock.now() + Duration::from_secs(3600),
+            expired_by: None,
+        };
+        lookout_ledger::SilenceStore::record_silence(&*ledger, &silence).await.unwrap();
+        let mut silenced = page(clock.now() + Timestamp::TICK, &[]);
+        silenced.notice.silence = Some(silence.mark());
+        ledger.commit(&[], std::slice::from_ref(&silenced)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(3590)).await;
+        assert_eq!(words(&silenced).await, [""; 0], "the silence holds for an hour, round {round}");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let late: Vec<String> =
+            told(&*ledger).await.into_iter().filter(|one| one.contains(" late ")).collect();
+        assert_eq!(late.len(), round, "{late:?}");
+        (silenced.change, silenced.notice.change) = (Change::Resolved, Change::Resolved);
+        silenced.at = clock.now() + Timestamp::TICK;
+        silenced.incident.resolved_at = Some(silenced.at);
+        (silenced.notice.at, silenced.notice.incident) = (silenced.at, silenced.incident.clone());
+        ledger.commit(&[], &[silenced]).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    stop.cancel();
+    running.await.unwrap();
 }

@@ -152,9 +152,9 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
             // longer than one failure is remembered: only consecutive failures last that long
             hold: tolerance.storing + 60,
             title: "the ledger takes no writes",
-            summary: "lookout cannot store what it sees, and tells of nothing that is not stored.",
+            summary: "lookout cannot store what it sees, and pages from memory.",
             description: "The ledger of {{ $labels.instance }} refuses every write. Counts wait in memory and would be lost \
-                 with a restart; incidents that open now are told to nobody until it takes writes again.",
+                 with a restart; pages go on from memory, marked as not recorded.",
         },
         Alert {
             name: delivering,

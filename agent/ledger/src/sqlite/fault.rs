@@ -99,7 +99,7 @@ async fn a_full_disk_stores_nothing_of_a_tick() {
         ledger.counts("a", Timestamp::EPOCH).await.unwrap().slots(),
         [(0, 10, Counts { good: 1, bad: 2 })]
     );
-    assert_eq!(ledger.incidents(9).await.unwrap(), []);
+    assert_eq!(ledger.incidents(None, 9).await.unwrap(), []);
     assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
 
     ledger.writer.limit_pages(false).await;

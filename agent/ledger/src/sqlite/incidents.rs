@@ -149,12 +149,18 @@ pub(super) async fn by_id(pool: &SqlitePool, id: &str) -> sqlx::Result<Option<In
     Ok(readable(rows).pop())
 }
 
-pub(super) async fn newest(pool: &SqlitePool, limit: u32) -> sqlx::Result<Vec<IncidentRecord>> {
-    let rows: Vec<IncidentRow> =
-        sqlx::query_as("select * from incident order by opened_at_ms desc, id limit $1")
-            .bind(limit)
-            .fetch_all(pool)
-            .await?;
+/// Returns incidents, newest first: all, or those that follow one of them.
+async fn newest(pool: &SqlitePool, before: Option<&str>, limit: u32) -> sqlx::Result<Vec<IncidentRecord>> {
+    let rows: Vec<IncidentRow> = sqlx::query_as(
+        "select * from incident where $1 is null or exists (select 1 from incident cursor where cursor.id = $1 \
+         and (incident.opened_at_ms < cursor.opened_at_ms \
+         or incident.opened_at_ms = cursor.opened_at_ms and incident.id > cursor.id)) \
+         order by opened_at_ms desc, id limit $2",
+    )
+    .bind(before)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
     Ok(readable(rows))
 }
 
@@ -229,8 +235,8 @@ impl IncidentStore for SqliteLedger {
         open(&self.readers).await.map_err(query("reading open incidents"))
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        newest(&self.readers, limit).await.map_err(query("reading incidents"))
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        newest(&self.readers, before, limit).await.map_err(query("reading incidents"))
     }
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {

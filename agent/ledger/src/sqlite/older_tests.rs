@@ -31,7 +31,7 @@ async fn a_ledger_of_0_1_0_is_migrated_and_says_what_it_said() {
     assert_eq!((counts.spans().len(), counts.total()), (46, Counts { good: 26, bad: 20 }));
     assert_eq!(counts.first_s(), Some(COUNTED.0));
     assert_eq!(counts.spans().last().map(|span| span.start_s), Some(COUNTED.1));
-    let incidents = ledger.incidents(9).await.unwrap();
+    let incidents = ledger.incidents(None, 9).await.unwrap();
     let known: Vec<_> = incidents.iter().map(|known| (known.id.as_str(), known.resolved_at)).collect();
     assert_eq!(
         known,

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::writer::Writer;
-use super::{SqliteLedger, conversation, decode, query};
+use super::{SqliteLedger, conversation, decode, json, query};
 use crate::{
     DEAD_LETTER_RETENTION, DEAD_LETTERS_KEPT, DeadLetter, DeliveryState, DeliveryStore, LedgerError,
+    NO_DESTINATION,
 };
-use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp};
+use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp, TransitionRecord};
 use lookout_runtime::events::{chain, names};
 
 #[derive(FromRow)]
@@ -23,7 +24,8 @@ struct DueRow {
 
 /// The columns of [`LetterRow`].
 const LETTERS: &str = "select delivery.destination, incident.id as incident_id, incident.slo_id, \
-     coalesce(news, transition.change) as change, transition.at_ms, coalesce(delivery.last_error, '') as error \
+     coalesce(news, transition.change) as change, transition.at_ms, coalesce(delivery.ended_at_ms, 0) as refused_at_ms, \
+     coalesce(delivery.last_error, '') as error \
      from delivery join transition on transition.id = delivery.transition_id \
      join incident on incident.id = delivery.incident_id";
 
@@ -34,13 +36,15 @@ struct LetterRow {
     slo_id: String,
     change: String,
     at_ms: i64,
+    refused_at_ms: i64,
     error: String,
 }
 
 impl From<LetterRow> for DeadLetter {
     fn from(row: LetterRow) -> Self {
-        let LetterRow { destination, incident_id, slo_id, change, at_ms, error } = row;
-        Self { destination, incident_id, slo_id, change, at: Timestamp::from_millis(at_ms), error }
+        let LetterRow { destination, incident_id, slo_id, change, at_ms, refused_at_ms, error } = row;
+        let (at, refused_at) = (Timestamp::from_millis(at_ms), Timestamp::from_millis(refused_at_ms));
+        Self { destination, incident_id, slo_id, change, at, refused_at, error }
     }
 }
 
@@ -220,12 +224,43 @@ async fn expire(connection: &mut SqliteConnection, now: Timestamp) -> sqlx::Resu
     .bind(i64::try_from(DEAD_LETTERS_KEPT).unwrap_or(i64::MAX))
     .fetch_all(&mut *connection)
     .await?;
+    mark_expired(connection, ids, now, "").await
+}
+
+/// Marks what waits or was refused at destinations that are not in a list as expired. Returns it.
+async fn expire_all_but(
+    connection: &mut SqliteConnection,
+    listed: &str,
+    now: Timestamp,
+) -> sqlx::Result<Vec<DeadLetter>> {
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "select id from delivery where destination not in (select value from json_each($1)) \
+         and (state = 'waiting' or state = 'failed' and not expired) order by id",
+    )
+    .bind(listed)
+    .fetch_all(&mut *connection)
+    .await?;
+    mark_expired(connection, ids, now, NO_DESTINATION).await
+}
+
+/// Marks deliveries as expired, with the reason of those that waited. Returns them.
+async fn mark_expired(
+    connection: &mut SqliteConnection,
+    ids: Vec<i64>,
+    now: Timestamp,
+    reason: &str,
+) -> sqlx::Result<Vec<DeadLetter>> {
     let mut expired = Vec::with_capacity(ids.len());
     for id in ids {
-        sqlx::query("update delivery set expired = 1 where id = $1")
-            .bind(id)
-            .execute(&mut *connection)
-            .await?;
+        sqlx::query(
+            "update delivery set expired = 1, last_error = iif(state = 'waiting', $3, last_error), state = 'failed', \
+             ended_at_ms = coalesce(ended_at_ms, $2) where id = $1",
+        )
+        .bind(id)
+        .bind(now.as_millis())
+        .bind(reason)
+        .execute(&mut *connection)
+        .await?;
         let letter: LetterRow =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("{LETTERS} where delivery.id = $1")))
                 .bind(id)
@@ -292,8 +327,14 @@ pub(super) async fn forward(
     Ok(added.rows_affected() > 0)
 }
 
-/// Makes dead letters wait again. Returns how many.
+/// Makes dead letters wait again, and all that waits due. Returns how many dead letters there were.
 pub(super) async fn retry(connection: &mut SqliteConnection, destination: Option<&str>) -> sqlx::Result<u64> {
+    sqlx::query(
+        "update delivery set due_at_ms = 0 where state = 'waiting' and due_at_ms <> 0 and ($1 is null or destination = $1)",
+    )
+    .bind(destination)
+    .execute(&mut *connection)
+    .await?;
     let retried = sqlx::query(
         "update delivery set state = 'waiting', due_at_ms = 0, ended_at_ms = null \
          where state = 'failed' and not expired and ($1 is null or destination = $1)",
@@ -386,6 +427,23 @@ impl DeliveryStore for SqliteLedger {
         let expired = expire(&mut work.connection, now).await.map_err(query(DOING))?;
         work.commit().await?;
         Ok(expired)
+    }
+
+    async fn expire_all_but(
+        &self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<DeadLetter>, LedgerError> {
+        const DOING: &str = "expiring what no destination takes";
+        let mut work = self.writer.begin(DOING).await?;
+        let listed = json(DOING, &destinations)?;
+        let expired = expire_all_but(&mut work.connection, &listed, now).await.map_err(query(DOING))?;
+        work.commit().await?;
+        Ok(expired)
+    }
+
+    async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
+        Ok(self.in_progress(Timestamp::MAX, usize::MAX).await?.latest_of_waiting(destination))
     }
 
     async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {

@@ -115,7 +115,8 @@ impl SqliteLedger {
         Ok(read)
     }
 
-    /// Returns incidents with a delivery that is due at a destination, oldest first, without those of a list.
+    /// Returns incidents whose first waiting delivery at a destination is due, pages first, then the oldest, without those of
+    /// a list.
     pub(crate) async fn due_elsewhere(
         &self,
         destination: &str,
@@ -125,8 +126,10 @@ impl SqliteLedger {
     ) -> Result<Vec<String>, LedgerError> {
         const DOING: &str = "looking for deliveries that are due";
         sqlx::query_scalar(
-            "select incident_id from delivery where destination = $1 and state = 'waiting' and due_at_ms <= $2 \
-             and incident_id not in (select value from json_each($3)) group by incident_id order by min(id) limit $4",
+            "select incident_id from delivery join incident on incident.id = incident_id \
+             where delivery.id in (select min(id) from delivery where destination = $1 and state = 'waiting' \
+             and incident_id not in (select value from json_each($3)) group by incident_id) \
+             and due_at_ms <= $2 order by severity = 'page' desc, delivery.id limit $4",
         )
         .bind(destination)
         .bind(now.as_millis())

@@ -4,7 +4,7 @@ use core::cmp::Reverse;
 use std::sync::Arc;
 
 use super::{Entry, State, WorkingSet, is_same};
-use crate::{DEAD_LETTER_RETENTION, DEAD_LETTERS_KEPT, DeadLetter, DeliveryState};
+use crate::{DEAD_LETTER_RETENTION, DEAD_LETTERS_KEPT, DeadLetter, DeliveryState, NO_DESTINATION};
 use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp, TransitionRecord};
 
 impl WorkingSet {
@@ -147,13 +147,41 @@ impl WorkingSet {
             *place < too_many || *at + DEAD_LETTER_RETENTION <= now
         };
         let ids: Vec<i64> = over.iter().enumerate().filter(expires).map(|(_, (id, _))| *id).collect();
+        let letters = self.mark_expired(&ids);
+        (ids, letters)
+    }
+
+    /// Marks as expired what waits or was refused at destinations that are not in a list. Returns it with its ids.
+    pub(crate) fn expire_all_but(
+        &mut self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> (Vec<i64>, Vec<DeadLetter>) {
+        let lost = |(_, entry): &(&i64, &mut Entry)| {
+            (entry.state == State::Waiting || entry.is_dead_letter())
+                && !destinations.contains(&entry.destination)
+        };
+        let mut ids = Vec::new();
+        for (id, entry) in self.deliveries.iter_mut().filter(lost) {
+            ids.push(*id);
+            if entry.state == State::Waiting {
+                (entry.state, entry.ended_at) = (State::Failed, Some(now));
+                entry.last_error = Some(NO_DESTINATION.to_owned());
+            }
+        }
+        self.queues.retain(|destination, _| destinations.contains(destination));
+        let letters = self.mark_expired(&ids);
+        (ids, letters)
+    }
+
+    fn mark_expired(&mut self, ids: &[i64]) -> Vec<DeadLetter> {
         let mut letters = Vec::with_capacity(ids.len());
-        for id in &ids {
+        for id in ids {
             let Some(entry) = self.deliveries.get_mut(id) else { continue };
             entry.expired = true;
             letters.push(letter(entry));
         }
-        (ids, letters)
+        letters
     }
 
     /// Returns whether a destination accepted a message at or after an instant.
@@ -199,9 +227,14 @@ impl WorkingSet {
         self.of_incident(incident).map(|(_, entry)| state(entry)).collect()
     }
 
-    /// Makes dead letters wait again. Returns their ids.
+    /// Makes dead letters wait again, and all that waits due. Returns the ids of the dead letters.
     pub(crate) fn retry(&mut self, destination: Option<&str>) -> Vec<i64> {
         let wanted = |entry: &Entry| destination.is_none_or(|name| name == entry.destination);
+        for entry in self.deliveries.values_mut().filter(|entry| wanted(entry)) {
+            if entry.state == State::Waiting {
+                entry.due_at = Timestamp::EPOCH;
+            }
+        }
         let ids: Vec<i64> = self.dead().filter(|(_, entry)| wanted(entry)).map(|(id, _)| id).collect();
         for &id in &ids {
             let Some(entry) = self.deliveries.get_mut(&id) else { continue };
@@ -220,6 +253,7 @@ fn letter(entry: &Entry) -> DeadLetter {
         slo_id: entry.transition.incident.slo_id.clone(),
         change: entry.transition.notice.word().to_owned(),
         at: entry.transition.at,
+        refused_at: entry.ended_at.unwrap_or(Timestamp::EPOCH),
         error: entry.last_error.clone().unwrap_or_default(),
     }
 }

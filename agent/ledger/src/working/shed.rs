@@ -35,6 +35,11 @@ impl WorkingSet {
         self.in_file_only.values().sum()
     }
 
+    /// Returns whether deliveries wait in the file only for destinations that are not in a list.
+    pub(crate) fn others_in_file_only(&self, destinations: &[String]) -> bool {
+        self.in_file_only.iter().any(|(name, count)| *count > 0 && !destinations.contains(name))
+    }
+
     /// Sets the numbers of deliveries that wait in the file only.
     pub(crate) fn set_in_file_only(&mut self, counts: BTreeMap<String, u64>) {
         self.in_file_only = counts;
@@ -95,7 +100,8 @@ impl WorkingSet {
         for (destination, queues) in &self.queues {
             waits.extend(queues.keys().map(String::as_str));
             let mut next: Vec<_> = self.first_waiting(destination).collect();
-            next.sort_by_key(|(id, entry)| (entry.due_at.max(now), *id));
+            let pages = |entry: &Entry| Reverse(entry.transition.incident.severity);
+            next.sort_by_key(|(id, entry)| (entry.due_at.max(now), pages(entry), *id));
             needed.extend(next.iter().take(KEPT).map(|(_, entry)| entry.transition.incident.id.as_str()));
         }
         let over = self.stories.iter().filter(|(id, story)| !story.is_open() && !waits.contains(id.as_str()));

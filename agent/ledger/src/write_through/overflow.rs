@@ -46,15 +46,19 @@ impl WriteThroughLedger {
 
     /// Returns the deliveries that are due, and reads more of them from the file while memory has too few.
     pub(super) async fn due(&self, destination: &str, now: Timestamp, limit: u32) -> Vec<Delivery> {
+        let mut before = None;
         loop {
             let due = {
                 let mut working = self.working();
                 let due = working.due(destination, now, limit);
-                if due.len() >= limit as usize || working.in_file_only(destination) == 0 {
+                let is_enough = due.len() >= limit as usize || working.in_file_only(destination) == 0;
+                // what adds nothing is not worth its memory
+                if is_enough || before.is_some_and(|before| due.len() <= before) {
                     return due;
                 }
                 due
             };
+            before = Some(due.len());
             match self.load_portion(destination, now).await {
                 Ok(true) => {}
                 Ok(false) => return due,
@@ -70,7 +74,7 @@ impl WriteThroughLedger {
         }
     }
 
-    /// Reads the oldest incidents with a delivery that is due and not in memory. Returns whether there were any.
+    /// Reads the next incidents with a delivery that is due and not in memory. Returns whether there were any.
     async fn load_portion(&self, destination: &str, now: Timestamp) -> Result<bool, LedgerError> {
         let file = self.readable()?;
         // meanwhile nothing is stored and nothing leaves memory

@@ -26,10 +26,10 @@ impl IncidentStore for WriteThroughLedger {
         Ok(self.working().open_incidents())
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
         match self.writable() {
-            Ok(file) => file.incidents(limit).await,
-            Err(_) => Ok(self.working().incidents(limit)),
+            Ok(file) => file.incidents(before, limit).await,
+            Err(_) => Ok(self.working().incidents(before, limit)),
         }
     }
 
@@ -134,8 +134,40 @@ impl DeliveryStore for WriteThroughLedger {
         Ok(expired)
     }
 
+    async fn expire_all_but(
+        &self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<DeadLetter>, LedgerError> {
+        let (ids, mut expired, more_in_file) = {
+            let mut working = self.working();
+            let (ids, expired) = working.expire_all_but(destinations, now);
+            working.hold(&ids);
+            (ids, expired, working.others_in_file_only(destinations))
+        };
+        if !ids.is_empty() {
+            self.store_progress(&ids).await;
+        }
+        if more_in_file && let Ok(file) = self.writable() {
+            expired.extend(file.expire_all_but(destinations, now).await?);
+            self.count_in_file_only().await?;
+        }
+        Ok(expired)
+    }
+
+    async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
+        Ok(self.working().latest_of_waiting(destination))
+    }
+
     async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {
-        Ok(self.working().has_accepted(destination, since))
+        if self.working().has_accepted(destination, since) {
+            return Ok(true);
+        }
+        // memory forgets incidents that ended before the start
+        match self.writable() {
+            Ok(file) if since < self.began_at => file.has_accepted(destination, since).await,
+            _ => Ok(false),
+        }
     }
 
     async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
@@ -169,13 +201,16 @@ impl DeliveryStore for WriteThroughLedger {
         destination: Option<&str>,
         _now: Timestamp,
     ) -> Result<u64, LedgerError> {
-        let ids = {
+        let (ids, more_in_file) = {
             let mut working = self.working();
             let ids = working.retry(destination);
             working.hold(&ids);
-            ids
+            (ids, working.in_file_only_all() > 0)
         };
         self.store_progress(&ids).await;
+        if more_in_file {
+            self.writable()?.make_due().await?;
+        }
         Ok(ids.len() as u64)
     }
 }

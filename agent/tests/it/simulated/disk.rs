@@ -49,8 +49,8 @@ impl IncidentStore for Disk {
         self.memory.open_incidents().await
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        self.memory.incidents(limit).await
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        self.memory.incidents(before, limit).await
     }
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
@@ -112,6 +112,18 @@ impl DeliveryStore for Disk {
 
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         self.memory.expire_dead_letters(now).await
+    }
+
+    async fn expire_all_but(
+        &self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.memory.expire_all_but(destinations, now).await
+    }
+
+    async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
+        self.memory.latest_of_waiting(destination).await
     }
 
     async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {

@@ -13,6 +13,7 @@ use lookout_model::{Acknowledgement, IncidentRecord, SilencedBy};
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameters {
+    before: Option<String>,
     #[serde(default)]
     limit: Limit,
 }
@@ -34,13 +35,14 @@ struct Incident {
     silence: Option<SilencedBy>,
 }
 
-/// `GET /api/v1/incidents?limit=`
+/// `GET /api/v1/incidents?before=&limit=`: the newest first, or those that follow the incident with the id `before`.
 pub(super) async fn list(
     extract::State(state): extract::State<State>,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Incidents>, Problem> {
-    let limit = super::query(parameters)?.limit.0;
-    let records = state.ledger.incidents(limit).await.map_err(|error| Problem::ledger(&error))?;
+    let Parameters { before, limit } = super::query(parameters)?;
+    let records = state.ledger.incidents(before.as_deref(), limit.0).await;
+    let records = records.map_err(|error| Problem::ledger(&error))?;
     let attention = Attention::read(&state).await;
     let incident = |record: IncidentRecord| Incident {
         acknowledgement: attention.acknowledgement(&record).cloned(),

@@ -72,7 +72,7 @@ struct ProbeView {
 /// `GET /`
 pub(crate) async fn show(extract::State(state): extract::State<State>) -> Response {
     let (snapshot, now) = (state.board.read(), state.clock.now());
-    let incidents = state.ledger.incidents(RECENT).await;
+    let incidents = state.ledger.incidents(None, RECENT).await;
     let attention = Attention::read(&state).await;
     let deploys = state.ledger.deploys(None, RECENT).await;
     let ledger_fails = incidents.is_err() || deploys.is_err();

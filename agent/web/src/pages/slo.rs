@@ -109,7 +109,7 @@ pub(crate) async fn show(
         };
         return not_found(&state, text);
     };
-    let incidents = state.ledger.incidents(SEARCHED).await;
+    let incidents = state.ledger.incidents(None, SEARCHED).await;
     let attention = Attention::read(&state).await;
     let since = now - horizon(slo);
     let counts = components::counts(&state, slo, since).await;

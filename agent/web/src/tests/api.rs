@@ -28,6 +28,12 @@ async fn incidents_are_limited_and_a_bad_limit_is_explained() {
     assert_eq!(shown["incidents"].as_array().unwrap().len(), 2);
     let shown = get(&router, "/api/v1/incidents?limit=1").await.json();
     assert_eq!(shown["incidents"][0]["resolved_at_ms"], serde_json::Value::Null);
+    let first = shown["incidents"][0]["id"].as_str().unwrap().to_owned();
+    let next = get(&router, &format!("/api/v1/incidents?limit=1&before={first}")).await.json();
+    assert_ne!(next["incidents"][0]["id"], first.as_str());
+    let last = next["incidents"][0]["id"].as_str().unwrap().to_owned();
+    let none = get(&router, &format!("/api/v1/incidents?before={last}")).await.json();
+    assert_eq!(none["incidents"].as_array().unwrap().len(), 0);
     for bad in ["limit=0", "limit=1001", "limit=x", "lmit=3"] {
         let refused = get(&router, &format!("/api/v1/incidents?{bad}")).await;
         assert_eq!(refused.problem(), (400, "bad_query".to_owned()), "{bad}");

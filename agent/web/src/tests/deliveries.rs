@@ -15,6 +15,7 @@ fn letter(destination: &str) -> DeadLetter {
         slo_id: "titanic-requests".to_owned(),
         change: "opened".to_owned(),
         at: lookout_model::Timestamp::from_millis(7),
+        refused_at: lookout_model::Timestamp::from_millis(8),
         error: "slack answered 401: <b>invalid_auth</b>".to_owned(),
     }
 }
@@ -33,7 +34,7 @@ async fn dead_letters_are_shown_and_tried_again_by_destination() {
     ledger.dead_letters.lock().unwrap().extend([letter("chat"), letter("pager")]);
     let shown = get(&router, "/api/v1/deliveries").await.json();
     let expected = json!({
-        "destination": "chat", "incident_id": "inc-1", "slo_id": "titanic-requests", "change": "opened", "at_ms": 7,
+        "destination": "chat", "incident_id": "inc-1", "slo_id": "titanic-requests", "change": "opened", "at_ms": 7, "refused_at_ms": 8,
         "error": "slack answered 401: <b>invalid_auth</b>",
     });
     assert_eq!(shown["dead_letters"][0], expected);

@@ -65,9 +65,11 @@ impl IncidentStore for FakeLedger {
         Ok(incidents.iter().filter(|incident| incident.resolved_at.is_none()).cloned().collect())
     }
 
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+    async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
         self.works()?;
-        Ok(self.incidents.lock().unwrap().iter().take(limit as usize).cloned().collect())
+        let incidents = self.incidents.lock().unwrap();
+        let rest = incidents.iter().skip_while(|one| before.is_some_and(|id| one.id != id));
+        Ok(rest.skip(before.iter().len()).take(limit as usize).cloned().collect())
     }
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
@@ -134,6 +136,20 @@ impl DeliveryStore for FakeLedger {
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         self.works()?;
         self.books.expire_dead_letters(now).await
+    }
+
+    async fn expire_all_but(
+        &self,
+        destinations: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.works()?;
+        self.books.expire_all_but(destinations, now).await
+    }
+
+    async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
+        self.works()?;
+        self.books.latest_of_waiting(destination).await
     }
 
     async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {

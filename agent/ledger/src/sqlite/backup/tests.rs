@@ -334,7 +334,7 @@ async fn a_backup_from_before_an_update_takes_the_place_of_the_newer_ledger() {
     let newer = verify(&restored.kept.unwrap()).await.unwrap_err();
     assert!(matches!(newer, BackupError::Newer { found: 7777, .. }), "{newer:?}");
     let ledger = SqliteLedger::open(&place.ledger).await.unwrap();
-    assert_eq!(ledger.incidents(5).await.unwrap().len(), 1);
+    assert_eq!(ledger.incidents(None, 5).await.unwrap().len(), 1);
     ledger.close().await;
 }
 
