@@ -79,7 +79,7 @@ impl Agent {
     /// Binds the port and takes up the state of before. Starts nothing.
     ///
     /// # Errors
-    /// When the port is taken or the ledger cannot be read.
+    /// If the port is taken or the ledger cannot be read.
     pub async fn build(mut config: Config, dependencies: Dependencies) -> Result<Self, BuildError> {
         let address = config.listen;
         let listen_error = |source| BuildError::Listen { address, source };

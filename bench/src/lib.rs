@@ -43,7 +43,7 @@ pub enum Benchmark {
 /// Runs a benchmark and prints its report.
 ///
 /// # Errors
-/// When something could not be measured.
+/// If something could not be measured.
 pub fn run(benchmark: &Benchmark) -> Result<()> {
     match benchmark {
         Benchmark::Api(arguments) => api::run(arguments),

@@ -73,7 +73,7 @@ fn sources(tree: &Tree) -> Result<String> {
     files.map(|file| tree.read(file)).collect()
 }
 
-/// Whether a program has the name, or that of the histogram it belongs to, as a text of its own.
+/// Returns whether a program has the name, or that of the histogram it belongs to, as a text of its own.
 fn is_written(sources: &str, name: &str) -> bool {
     // a name with a colon is that of a rule
     let parts = ["_bucket", "_count", "_sum"].iter().find_map(|part| name.strip_suffix(part));

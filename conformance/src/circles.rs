@@ -127,7 +127,7 @@ fn parse(text: &str) -> Source {
     source
 }
 
-/// Whether a text is a visibility, or none.
+/// Returns whether a text is a visibility, or none.
 fn is_visibility(text: &str) -> bool {
     text.is_empty() || text.starts_with("pub") && text.ends_with(' ') && !text.contains('"')
 }
@@ -243,7 +243,7 @@ fn resolve(
     Some(at)
 }
 
-/// Whether a source defines an item of that name.
+/// Returns whether a source defines an item of that name.
 fn defines(text: &str, name: &str) -> bool {
     ["struct", "enum", "trait", "type", "const", "static", "fn"].iter().any(|kind| {
         let item = format!("{kind} {name}");

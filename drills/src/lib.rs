@@ -37,7 +37,7 @@ pub enum Drill {
 /// Runs a drill.
 ///
 /// # Errors
-/// When it went badly.
+/// If it went badly.
 pub fn run(drill: &Drill) -> Result<()> {
     match drill {
         Drill::Rollback(arguments) => rollback::run(arguments),

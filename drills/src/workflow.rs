@@ -206,7 +206,7 @@ fn operand(text: &str, values: &Values) -> Result<String> {
     Ok(values.get(text).cloned().unwrap_or_default())
 }
 
-/// Whether a condition holds. One that names no status asks for success.
+/// Returns whether a condition holds. One that names no status asks for success.
 fn holds(condition: &str, values: &Values, failed: bool) -> Result<bool> {
     let names_status =
         ["success()", "failure()", "always()", "cancelled()"].iter().any(|name| condition.contains(name));

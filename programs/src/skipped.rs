@@ -24,7 +24,7 @@ pub fn is_strict() -> bool {
 /// Returns the folder of the records.
 ///
 /// # Errors
-/// When cargo does not say where it builds.
+/// If cargo does not say where it builds.
 pub fn folder() -> Result<PathBuf> {
     std::env::var_os(FOLDER).map_or_else(|| Ok(target_directory()?.join("skipped")), |path| Ok(path.into()))
 }
@@ -32,7 +32,7 @@ pub fn folder() -> Result<PathBuf> {
 /// Records that a test was skipped and why.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// If the file cannot be written.
 pub fn record(folder: &Path, test: &str, why: &str) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     fs::write(folder.join(test), why).with_context(|| format!("recording that {test} was skipped"))
@@ -41,7 +41,7 @@ pub fn record(folder: &Path, test: &str, why: &str) -> Result<()> {
 /// Forgets the record of one test, which ran.
 ///
 /// # Errors
-/// When the file cannot be removed.
+/// If the file cannot be removed.
 pub fn forget(folder: &Path, test: &str) -> Result<()> {
     let removed = fs::remove_file(folder.join(test));
     removed.or_else(absent).with_context(|| format!("forgetting that {test} was skipped"))
@@ -50,7 +50,7 @@ pub fn forget(folder: &Path, test: &str) -> Result<()> {
 /// Forgets all records.
 ///
 /// # Errors
-/// When the folder cannot be removed.
+/// If the folder cannot be removed.
 pub fn forget_all(folder: &Path) -> Result<()> {
     fs::remove_dir_all(folder).or_else(absent).with_context(|| format!("removing {}", folder.display()))
 }
@@ -58,7 +58,7 @@ pub fn forget_all(folder: &Path) -> Result<()> {
 /// Returns the tests that were skipped, in order, each with its reason.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// If the folder cannot be read.
 pub fn all(folder: &Path) -> Result<Vec<(String, String)>> {
     let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
     let mut found = Vec::new();

@@ -54,7 +54,7 @@ pub fn shown(command: &Command) -> String {
 /// Returns the folder that cargo builds into.
 ///
 /// # Errors
-/// When cargo does not answer.
+/// If cargo does not answer.
 pub fn target_directory() -> Result<PathBuf> {
     let output = cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])

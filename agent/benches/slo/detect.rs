@@ -119,7 +119,7 @@ fn config(folder: &Path, source: Source, name: &str) -> Result<Config, String> {
 /// begins `phase_ms` into a slot, and the name decides the phase of a probe within its slot.
 ///
 /// # Errors
-/// When the config is refused or the incident does not open within ten minutes.
+/// If the config is refused or the incident does not open within ten minutes.
 pub(crate) fn seconds_to_page(source: Source, name: &str, phase_ms: i64) -> Result<f64, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let config = config(folder.path(), source, name)?;

@@ -17,7 +17,7 @@ const FIRST_TICK: i64 = 179_999_640;
 /// thousand of which fails.
 ///
 /// # Errors
-/// When the ledger cannot be written.
+/// If the ledger cannot be written.
 pub(crate) async fn bytes_by_day(
     mut noise: impl FnMut(u64) -> u64,
 ) -> Result<Vec<u64>, Box<dyn std::error::Error>> {

@@ -29,7 +29,7 @@ const LONGEST_SECONDS: u32 = 120;
 /// Names and addresses of blackbox_exporter.
 #[derive(Debug, Clone, Default)]
 pub struct Blackbox {
-    /// Whether `/metrics` has the `probe_*` family of every target.
+    /// True if `/metrics` has the `probe_*` family of every target.
     pub metrics: bool,
     /// Modules of `/probe`. Each is a target whose address the request replaces.
     pub modules: Vec<Target>,

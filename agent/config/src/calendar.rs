@@ -119,7 +119,7 @@ impl Calendar {
     /// The period that an instant is in: its first instant and that of the next one, in seconds since the epoch.
     ///
     /// # Errors
-    /// When that is beyond the calendar.
+    /// If that is beyond the calendar.
     pub fn period_at(&self, seconds: i64) -> Result<(i64, i64), OutOfTime> {
         let local = self.zone.to_datetime(Timestamp::from_second(seconds)?);
         let mut number = self.guess(local.date());

@@ -97,7 +97,7 @@ pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
 /// Checks files and folders: a `lookout.yaml` with all it names, a folder that has one, or SLO specs on their own,
 /// whose references to targets and sources cannot be checked then.
 ///
-/// Whether a total outage pages in time is checked at the real rates, as far as they are known.
+/// Returns whether a total outage pages in time is checked at the real rates, as far as they are known.
 #[must_use]
 pub fn check(paths: &[PathBuf], real_rates: &RealRates) -> Checked {
     check_at(paths, &|name| std::env::var(name).ok(), real_rates)

@@ -53,7 +53,7 @@ pub(super) struct Filled {
     pub(super) value: String,
     /// The text of the file outside references, with the defaults inside them.
     pub(super) written: String,
-    /// Whether a variable was named at all.
+    /// True if a variable was named at all.
     pub(super) named: bool,
 }
 

@@ -71,7 +71,7 @@ struct Poster {
     order: Order,
     /// Bearer token, for a proxy that asks for one.
     token: Option<Secret>,
-    /// Whether an alert fires all the time, so that its absence shows that something is broken.
+    /// True if an alert fires all the time, so that its absence shows that something is broken.
     watchdog: bool,
     client: Client,
     transport: Box<dyn Transport>,

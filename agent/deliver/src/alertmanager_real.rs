@@ -20,7 +20,7 @@ pub(super) struct Place {
     address: SocketAddr,
     /// Its own address for gossip, and that of the other one.
     cluster: Option<[SocketAddr; 2]>,
-    /// Whether it answers only who shows the certificate `client.pem` of its folder.
+    /// True if it answers only who shows the certificate `client.pem` of its folder.
     tls: bool,
 }
 

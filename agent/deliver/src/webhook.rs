@@ -48,7 +48,7 @@ pub(super) struct Body {
     version: &'static str,
     /// The same for every attempt at the same transitions.
     id: String,
-    /// Whether an earlier attempt may have arrived.
+    /// True if an earlier attempt may have arrived.
     resent: bool,
     state: &'static str,
     severity: &'static str,

@@ -30,7 +30,7 @@ impl BudgetShare {
     /// Creates a share from percent, exact to four decimals.
     ///
     /// # Errors
-    /// When it is outside 0 to 100.
+    /// If it is outside 0 to 100.
     pub fn try_from_percent(percent: f64) -> Result<Self, InvalidShare> {
         let ppm = (percent * 1e4).round();
         if !(0.0..=1e6).contains(&ppm) {

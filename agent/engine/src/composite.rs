@@ -63,7 +63,7 @@ impl Weight {
     /// Creates a weight.
     ///
     /// # Errors
-    /// When it is outside `(0, 1000]`, to six decimals.
+    /// If it is outside `(0, 1000]`, to six decimals.
     pub fn try_new(weight: f64) -> Result<Self, InvalidWeight> {
         let ppm = (weight * 1e6).round();
         if !(1.0..=1e9).contains(&ppm) {
@@ -166,7 +166,7 @@ impl Composite {
     /// Joins components in slices of a grid.
     ///
     /// # Errors
-    /// When there are fewer than two or more than [`COMPONENT_LIMIT`].
+    /// If there are fewer than two or more than [`COMPONENT_LIMIT`].
     pub fn try_new(
         slices: Grid,
         join: Join,

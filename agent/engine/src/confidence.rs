@@ -29,7 +29,7 @@ impl Confidence {
     /// Creates a confidence from percent, exact to four decimals.
     ///
     /// # Errors
-    /// When it is outside 50 to 99.9999: less is no confidence, and certainty needs infinitely many events.
+    /// If it is outside 50 to 99.9999: less is no confidence, and certainty needs infinitely many events.
     pub fn try_from_percent(percent: f64) -> Result<Self, InvalidConfidence> {
         let ppm = (percent * 1e4).round();
         if !(500_000.0..=999_999.0).contains(&ppm) {

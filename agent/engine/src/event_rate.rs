@@ -30,7 +30,7 @@ impl EventRate {
     /// Creates a rate of events per second.
     ///
     /// # Errors
-    /// When it is not a positive, finite number.
+    /// If it is not a positive, finite number.
     pub fn try_per_second(per_second: f64) -> Result<Self, InvalidRate> {
         let is_rate = per_second.is_finite() && per_second > 0.0;
         if is_rate { Ok(Self { per_second }) } else { Err(InvalidRate(per_second)) }
@@ -39,7 +39,7 @@ impl EventRate {
     /// Creates the rate of one event per interval, like that of a probe.
     ///
     /// # Errors
-    /// When the interval is not a positive, finite number of seconds.
+    /// If the interval is not a positive, finite number of seconds.
     pub fn try_every_seconds(seconds: f64) -> Result<Self, InvalidRate> {
         Self::try_per_second(1.0 / seconds)
     }

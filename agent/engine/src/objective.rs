@@ -31,7 +31,7 @@ impl Objective {
     /// Creates an objective from percent, exact to seven decimals.
     ///
     /// # Errors
-    /// When the percentage is not in `[0, 100)`: at 100 % there is no budget to burn.
+    /// If the percentage is not in `[0, 100)`: at 100 % there is no budget to burn.
     pub fn try_from_percent(percent: f64) -> Result<Self, InvalidObjective> {
         let ppb = (percent * 1e7).round();
         if !(0.0..f64::from(BILLION)).contains(&ppb) {
@@ -43,7 +43,7 @@ impl Objective {
     /// Creates an objective from parts per billion.
     ///
     /// # Errors
-    /// When all events would have to be good.
+    /// If all events would have to be good.
     pub fn try_from_ppb(good_ppb: u32) -> Result<Self, InvalidObjective> {
         if good_ppb >= BILLION {
             return Err(InvalidObjective(f64::from(good_ppb) / 1e7));
@@ -116,7 +116,7 @@ impl BurnFactor {
     /// Creates a factor, exact to six decimals.
     ///
     /// # Errors
-    /// When it is not positive, too large or not a number.
+    /// If it is not positive, too large or not a number.
     pub fn try_new(factor: f64) -> Result<Self, InvalidFactor> {
         let micro = (factor * 1e6).round();
         if !(1.0..1e15).contains(&micro) {

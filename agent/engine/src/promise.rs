@@ -68,7 +68,7 @@ impl Policy {
     /// Checks that a total outage pages within a bound.
     ///
     /// # Errors
-    /// When it pages later or never.
+    /// If it pages later or never.
     pub fn check_outage(&self, rate: EventRate, bound: PromiseBound) -> Result<f64, LatePage> {
         // a slice of time cannot be bad before it is over
         let (units, _) = self.counted_rate(rate, 1.0);

@@ -32,7 +32,7 @@ impl SliceTarget {
     /// Creates a target from a share of one, exact to nine decimals.
     ///
     /// # Errors
-    /// When it is outside `(0, 1]`: every slice would be good, or none could be.
+    /// If it is outside `(0, 1]`: every slice would be good, or none could be.
     pub fn try_from_ratio(ratio: f64) -> Result<Self, InvalidSliceTarget> {
         let ppb = (ratio * 1e9).round();
         if !(1.0..=1e9).contains(&ppb) {

@@ -45,7 +45,7 @@ impl Grid {
     /// Creates a grid of slots `width_seconds` wide.
     ///
     /// # Errors
-    /// When the width is zero or does not nest with minutes.
+    /// If the width is zero or does not nest with minutes.
     pub const fn try_new(width_seconds: u32) -> Result<Self, InvalidWidth> {
         if width_seconds == 0 || (!60_u32.is_multiple_of(width_seconds) && !width_seconds.is_multiple_of(60))
         {

@@ -22,7 +22,7 @@ pub struct TelemetryConfig {
     pub json: bool,
     /// Base URL of an OTLP collector (`http://collector:4318`).
     pub otlp_endpoint: Option<Url>,
-    /// Whether the collector gets the lines of the log too.
+    /// True if the collector gets the lines of the log too.
     pub otlp_logs: bool,
     /// Name of the environment, which every signal carries.
     pub environment: Option<String>,

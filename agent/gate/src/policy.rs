@@ -176,7 +176,7 @@ fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at: Timestamp
     findings
 }
 
-/// Whether the configuration leaves a target of the SLO out.
+/// Returns whether the configuration leaves a target of the SLO out.
 fn is_off(slo: &SloStatus) -> bool {
     slo.paused.as_ref().is_some_and(|pause| pause.cause == PauseCause::Off) && slo.incidents.is_empty()
 }

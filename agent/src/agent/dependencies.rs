@@ -91,7 +91,7 @@ impl Dependencies {
     /// The real dependencies of a config.
     ///
     /// # Errors
-    /// When the ledger or a client cannot be had.
+    /// If the ledger or a client cannot be had.
     pub async fn real(config: &Config) -> Result<Self, BuildError> {
         let seed = fastrand::u64(..);
         tracing::debug!(seed, "random source");

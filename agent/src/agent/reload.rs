@@ -56,7 +56,7 @@ impl Reloader {
     /// Replaces the configuration as a whole, or not at all. The result is shown on the overview and in metrics.
     ///
     /// # Errors
-    /// When the agent cannot run on the configuration; it keeps the one before.
+    /// If the agent cannot run on the configuration; it keeps the one before.
     pub async fn reload(&self, config: Config) -> Result<(), ReloadError> {
         let (reply, replied) = oneshot::channel();
         let request = Request { config: Box::new(config), reply };

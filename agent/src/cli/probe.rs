@@ -72,7 +72,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 /// Targets of one name.
 struct Found {
     targets: Vec<Arc<Target>>,
-    /// Whether the name is that of a target with `discover`, whose addresses they are.
+    /// True if the name is that of a target with `discover`, whose addresses they are.
     is_template: bool,
 }
 

@@ -16,7 +16,7 @@ struct History {
     seconds: i64,
     /// The state of the SLO about requests at the end.
     status: Status,
-    /// Whether a change that ends a failure may pass.
+    /// True if a change that ends a failure may pass.
     lets_fix_pass: bool,
 }
 

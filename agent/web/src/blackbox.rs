@@ -36,7 +36,7 @@ pub(super) struct Parameters {
     module: Option<String>,
     /// The name of the host, where it is not the one of the address.
     hostname: Option<String>,
-    /// Whether people ask: the answer is a report, and then the series.
+    /// True if people ask: the answer is a report, and then the series.
     #[serde(default)]
     debug: bool,
 }

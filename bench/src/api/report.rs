@@ -30,7 +30,7 @@ struct Target {
     ours: Kind,
     theirs: Kind,
     most: f64,
-    /// Whether requests per second in a closed loop are held against it too.
+    /// True if requests per second in a closed loop are held against it too.
     throughput: bool,
 }
 

@@ -78,7 +78,7 @@ fn of_service(tree: &Tree, composed: &Composed, name: &str, service: &Value) -> 
     faults
 }
 
-/// Whether a path in a container is a file or folder of the tree.
+/// Returns whether a path in a container is a file or folder of the tree.
 fn in_tree(tree: &Tree, composed: &Composed, service: &str, path: &str) -> bool {
     matches!(composed.source(service, path), Some(Source::Tree(source)) if tree.root().join(&source).exists())
 }

@@ -118,7 +118,7 @@ fn admits_proxies(build: &Build, labels: &Value, port: &Value) -> bool {
     })
 }
 
-/// Whether a line holds an address of this machine that is no default (`${NAME:-http://127.0.0.1}`).
+/// Returns whether a line holds an address of this machine that is no default (`${NAME:-http://127.0.0.1}`).
 fn sends_here(line: &str) -> bool {
     ["http://127.0.0.1", "http://localhost"].iter().any(|here| {
         line.match_indices(here).any(|(at, _)| !line.get(..at).is_some_and(|before| before.ends_with(":-")))

@@ -74,7 +74,7 @@ pub(super) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
     items(pod, "/spec/initContainers").chain(items(pod, "/spec/containers"))
 }
 
-/// Whether a label selector takes these labels. An empty one takes all, one that is missing takes none.
+/// Returns whether a label selector takes these labels. An empty one takes all, one that is missing takes none.
 pub(super) fn selects(selector: &Value, labels: &Value) -> bool {
     let Some(parts) = selector.as_object() else { return false };
     let mut equal = parts.get("matchLabels").and_then(Value::as_object).into_iter().flatten();

@@ -183,7 +183,7 @@ impl<'b> Names<'b> {
         }
     }
 
-    /// Whether the Gateways of routes are in the build.
+    /// Returns whether the Gateways of routes are in the build.
     fn has_gateways(&self) -> bool {
         self.build.of_kind("Gateway").next().is_some()
     }

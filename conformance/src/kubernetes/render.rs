@@ -21,7 +21,7 @@ pub(super) struct Build {
 }
 
 impl Build {
-    /// Whether clients live there.
+    /// Returns whether clients live there.
     pub(super) fn is_production(&self) -> bool {
         self.of_kind("ConfigMap").any(|map| map.text("/data/ENVIRONMENT").starts_with("prod"))
     }

@@ -81,7 +81,7 @@ fn leaves(values: &Value, schema: &Value, above: &str, found: &mut Vec<String>) 
     }
 }
 
-/// Whether a template reads a value, or one that holds it as a whole.
+/// Returns whether a template reads a value, or one that holds it as a whole.
 fn is_read(templates: &str, path: &str) -> bool {
     let ends: Vec<usize> = path.match_indices('.').map(|(end, _)| end).chain([path.len()]).collect();
     let by_name = ends.iter().filter_map(|end| path.get(..*end)).any(|path| {

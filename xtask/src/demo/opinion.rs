@@ -17,7 +17,7 @@ use programs::binaries::Binaries;
 const PATIENCE: Duration = Duration::from_secs(25);
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Whether these are the labels of the page of the SLO that the fault breaks.
+/// Returns whether these are the labels of the page of the SLO that the fault breaks.
 fn is_the_page(labels: &str) -> bool {
     let has = |pair: String| labels.split(' ').any(|label| label == pair);
     has(format!("slo={BROKEN}")) && has("severity=critical".to_owned())

@@ -22,7 +22,7 @@ impl StreamEvents {
         self.first_byte.get().copied()
     }
 
-    /// Whether the request could not be written.
+    /// Returns whether the request could not be written.
     pub(super) fn write_failed(&self) -> bool {
         self.write_failed.load(Ordering::Relaxed)
     }

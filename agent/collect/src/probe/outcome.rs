@@ -103,13 +103,13 @@ reasons! {
 }
 
 impl Reason {
-    /// Whether it says nothing about the target: the slot is missed then.
+    /// Returns whether it says nothing about the target: the slot is missed then.
     #[must_use]
     pub const fn is_local(self) -> bool {
         matches!(self, Self::Resources | Self::Permission | Self::Awaited)
     }
 
-    /// Whether the certificate itself was refused, so that no client would go on.
+    /// Returns whether the certificate itself was refused, so that no client would go on.
     #[must_use]
     pub const fn refuses_certificate(self) -> bool {
         matches!(
@@ -222,7 +222,7 @@ pub struct StepOutcome {
 }
 
 impl Outcome {
-    /// Whether the probe is a good event.
+    /// Returns whether the probe is a good event.
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.verdict == Verdict::Ok

@@ -244,7 +244,7 @@ fn first_peer(check: &Check) -> Option<HostPort> {
     }
 }
 
-/// Whether a request begins with an address that is written out: that of the proxy, where there is one.
+/// Returns whether a request begins with an address that is written out: that of the proxy, where there is one.
 fn is_literal_request(check: &HttpCheck) -> bool {
     let peer = host_of(&check.url, 80);
     let proxy = check.proxy.as_ref().filter(|proxy| peer.as_ref().is_some_and(|peer| proxy.applies_to(peer)));

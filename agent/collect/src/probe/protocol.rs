@@ -57,7 +57,7 @@ impl<'a> Context<'a> {
         Lookup { allowed: None, pinned: None, family: self.target.family, ..self.lookup() }
     }
 
-    /// Whether an assertion looks at a value.
+    /// Returns whether an assertion looks at a value.
     pub(super) fn asserts(&self, wanted: impl Fn(&Subject) -> bool) -> bool {
         self.target.expect.iter().flat_map(|assertion| assertion.root.subjects()).any(wanted)
     }

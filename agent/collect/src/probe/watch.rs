@@ -106,7 +106,7 @@ type Ended = Result<Outcome, Box<dyn Any + Send>>;
 struct SeenCertificate {
     /// Unix time of its end.
     end_s: i64,
-    /// Whether clients refuse it, however long it is valid.
+    /// True if clients refuse it, however long it is valid.
     is_refused: bool,
 }
 

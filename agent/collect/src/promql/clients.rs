@@ -15,7 +15,7 @@ pub trait QueryApi: Send + Sync + 'static {
     /// Asks once, within the deadline of the server.
     ///
     /// # Errors
-    /// When there is no answer, or none that may be counted.
+    /// If there is no answer, or none that may be counted.
     async fn query(&self, server: &Prometheus, question: &Question) -> Result<Answer, Error>;
 }
 
@@ -40,7 +40,7 @@ impl HttpQueryApi {
     /// One client per server. The process must have a TLS provider installed before.
     ///
     /// # Errors
-    /// When a client cannot be built.
+    /// If a client cannot be built.
     pub fn new(servers: &[Prometheus]) -> Result<Self, ClientError> {
         let client = |server: &Prometheus| match Client::new(access(server)) {
             Ok(client) => Ok((server.name.clone(), client)),

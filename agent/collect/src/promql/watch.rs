@@ -183,7 +183,7 @@ enum Form {
 struct Step {
     /// The first slot that was looked at.
     from: i64,
-    /// Whether the round had a question.
+    /// True if the round had a question.
     asked: bool,
     observations: Vec<Observation>,
 }

@@ -77,7 +77,7 @@ impl HttpFetch {
     /// A reader; without `needs_tls` it knows no certificate authority. The process must have a TLS provider installed before.
     ///
     /// # Errors
-    /// When the HTTP client cannot be built.
+    /// If the HTTP client cannot be built.
     pub fn new(needs_tls: bool) -> Result<Self, reqwest::Error> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("lookout/", env!("CARGO_PKG_VERSION")))

@@ -103,7 +103,7 @@ impl RatioCounter {
         }
     }
 
-    /// Whether the histogram that is cut has the bound it is cut at. Where it has not, nothing can be counted.
+    /// Returns whether the histogram that is cut has the bound it is cut at. Where it has not, nothing can be counted.
     pub(super) fn check(&self, selected: &Selected) -> Result<(), Unbounded> {
         self.bound.as_ref().map_or(Ok(()), |bound| bound.check(&selected.bounds))
     }

@@ -235,7 +235,7 @@ impl Condition {
 }
 
 impl Subject {
-    /// Whether it needs the bytes of the body.
+    /// Returns whether it needs the bytes of the body.
     #[must_use]
     pub const fn needs_body(&self) -> bool {
         matches!(self, Self::Body | Self::Json { .. })

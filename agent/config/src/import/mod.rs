@@ -150,7 +150,7 @@ fn is_yaml(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// Whether `check` accepts a output; what it says against it points to where that was written.
+/// Returns whether `check` accepts a output; what it says against it points to where that was written.
 fn reads(output: &Output, sources: &[Source], findings: &mut Diagnostics) -> bool {
     let Some(source) = sources.iter().find(|source| source.file == output.origin.file) else { return true };
     let node = output.node();

@@ -19,7 +19,7 @@ pub(crate) struct Key {
     /// The value that stands for a missing key, as YAML; empty where there is none.
     pub(crate) default: &'static str,
     pub(crate) required: bool,
-    /// Whether no reader of the mapping asks for it: the kind of document was known before, or it belongs to others.
+    /// True if no reader of the mapping asks for it: the kind of document was known before, or it belongs to others.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test sees that every other key is read"))]
     pub(crate) unread: bool,
 }
@@ -99,7 +99,7 @@ pub(crate) struct Object {
     pub(crate) choices: &'static [&'static [Key]],
     /// Further keywords of its JSON schema.
     pub(crate) constraint: Option<fn() -> Value>,
-    /// Whether other keys are accepted too.
+    /// True if other keys are accepted too.
     pub(crate) open: bool,
     /// The mapping it is a special case of: the reader opens that one.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test sees that every key is read there"))]

@@ -84,7 +84,7 @@ fn the_committed_reference_is_the_printed_one() {
     expect_test::expect_file![file].assert_eq(&crate::key_reference());
 }
 
-/// Whether a value may be of a mapping: one of several that stand in one place.
+/// Returns whether a value may be of a mapping: one of several that stand in one place.
 fn fits(value: &Value, object: &Object) -> bool {
     let Some(entries) = value.as_object() else { return false };
     let known = entries.keys().all(|name| object.open || object.has(name));

@@ -76,7 +76,7 @@ pub struct AlertmanagerSettings {
     pub ca: Option<String>,
     /// Certificate of the client in PEM, and its key.
     pub identity: Option<(String, Secret)>,
-    /// Whether an alert fires all the time.
+    /// True if an alert fires all the time.
     pub watchdog: bool,
 }
 

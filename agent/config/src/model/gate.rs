@@ -13,7 +13,7 @@ pub struct GatePolicy {
     pub minimum_observed: Duration,
     /// Least number of events that must have been seen in the period.
     pub minimum_events: u64,
-    /// Whether a service without traffic may be deployed.
+    /// True if a service without traffic may be deployed.
     pub idle_is_normal: bool,
 }
 
@@ -49,6 +49,6 @@ pub struct GateMinimum {
     pub observed: Option<Duration>,
     /// Least number of events that must have been seen.
     pub events: Option<u64>,
-    /// Whether a source without events is normal.
+    /// True if a source without events is normal.
     pub idle_is_normal: bool,
 }

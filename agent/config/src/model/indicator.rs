@@ -68,7 +68,7 @@ pub enum Queries {
     Windowed {
         /// The good or the bad events.
         part: EventQuery,
-        /// Whether those are the bad ones.
+        /// True if those are the bad ones.
         part_is_bad: bool,
         /// All events.
         total: EventQuery,

@@ -79,7 +79,7 @@ pub struct Otlp {
     pub endpoint: Url,
     /// Time between two exports of metrics, when they are sent.
     pub metrics_every: Option<Duration>,
-    /// Whether log lines are sent.
+    /// True if log lines are sent.
     pub logs: bool,
 }
 

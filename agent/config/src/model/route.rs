@@ -13,7 +13,7 @@ pub(crate) const DAY_MINUTES: u16 = 24 * 60;
 /// The incidents that a destination takes, beside their least severity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Route {
-    /// Whether it takes only what another destination hands over.
+    /// True if it takes only what another destination hands over.
     pub standby: bool,
     /// The SLOs whose incidents it takes.
     pub matcher: Matcher,

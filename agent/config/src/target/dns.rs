@@ -19,7 +19,7 @@ pub struct DnsCheck {
     pub record: RecordType,
     /// The transport of the query.
     pub transport: DnsTransport,
-    /// Whether recursion is desired.
+    /// True if recursion is desired.
     pub recursion: bool,
 }
 

@@ -79,7 +79,7 @@ pub enum HttpVersion {
 pub struct Redirects {
     /// Most of them; with none, the redirect is the answer.
     pub limit: u32,
-    /// Whether they may lead to another origin.
+    /// True if they may lead to another origin.
     pub any_origin: bool,
 }
 

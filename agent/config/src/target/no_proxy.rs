@@ -78,7 +78,7 @@ impl Hosts {
     }
 }
 
-/// Whether two addresses of one family have the same first bits.
+/// Returns whether two addresses of one family have the same first bits.
 fn share_bits(one: IpAddr, other: IpAddr, bits: u32) -> bool {
     let (differ, width) = match (one, other) {
         (IpAddr::V4(one), IpAddr::V4(other)) => (u128::from(one.to_bits() ^ other.to_bits()), 32),

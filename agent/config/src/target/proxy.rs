@@ -87,7 +87,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
     }))
 }
 
-/// Whether a variable of a journey stands in credentials.
+/// Returns whether a variable of a journey stands in credentials.
 fn is_of_journey(credentials: &Credentials) -> bool {
     match credentials {
         Credentials::None => false,

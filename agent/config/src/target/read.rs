@@ -99,7 +99,7 @@ fn read_off(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<String>> {
     Some(Some(reason))
 }
 
-/// Whether a text can be the name of a label.
+/// Returns whether a text can be the name of a label.
 pub(super) fn is_label(name: &str) -> bool {
     const TAKEN: [&str; 2] = ["target", "protocol"];
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -14,7 +14,7 @@ impl Driver {
     /// Replaces the configuration after the slot `closed`. After an error everything is as before.
     ///
     /// # Errors
-    /// When the ledger cannot take the counts so far, or cannot be read.
+    /// If the ledger cannot take the counts so far, or cannot be read.
     pub async fn reconfigure(
         &mut self,
         to: Reconfiguration,

@@ -44,7 +44,7 @@ impl Driver {
     /// Restores evaluators with their counts and open incidents from the ledger.
     ///
     /// # Errors
-    /// When the ledger cannot be read.
+    /// If the ledger cannot be read.
     pub async fn restore(
         config: Arc<Config>,
         ledger: Arc<dyn Ledger>,

@@ -96,7 +96,7 @@ impl SqliteLedger {
     /// Opens the ledger at `path`, and makes it when there is none.
     ///
     /// # Errors
-    /// When the file is in use, damaged, of a newer version or cannot be opened. It is left as it is in all of these.
+    /// If the file is in use, damaged, of a newer version or cannot be opened. It is left as it is in all of these.
     pub async fn open(path: &Path) -> Result<Self, LedgerError> {
         let locks = Locks::take(path)?;
         inspect::inspect(path).await?;

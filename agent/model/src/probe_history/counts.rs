@@ -74,7 +74,7 @@ impl ProbeCounts {
         self.missed
     }
 
-    /// Whether nothing happened.
+    /// Returns whether nothing happened.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.durations.is_empty() && self.failed == 0 && self.missed == 0

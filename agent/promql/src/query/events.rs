@@ -18,7 +18,7 @@ impl EventQuery {
     /// Takes a query whose value is known to be a rate or a count.
     ///
     /// # Errors
-    /// When no window is left open, or its value is no instant vector, no events, or one series for each value of a
+    /// If no window is left open, or its value is no instant vector, no events, or one series for each value of a
     /// label.
     pub fn try_new(query: Query) -> Result<Self, QueryError> {
         let per_second = is_per_second(&query)?;

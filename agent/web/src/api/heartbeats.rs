@@ -15,7 +15,7 @@ use crate::{Problem, State, auth};
 pub(super) struct Noted {
     name: String,
     at_ms: Timestamp,
-    /// Whether a restart keeps it.
+    /// True if a restart keeps it.
     stored: bool,
 }
 

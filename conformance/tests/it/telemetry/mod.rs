@@ -118,7 +118,7 @@ fn start_agent(binaries: &Path, folder: &Path, endpoint: &str, public: &str, adm
 /// An SLO of probes, and one of the metrics that are scraped.
 const SLOS: &str = include_str!("slos.yaml");
 
-/// Whether a probe, the service's request and a statement of it are one trace, each below the one before.
+/// Returns whether a probe, the service's request and a statement of it are one trace, each below the one before.
 fn one_trace(received: &Received) -> bool {
     let of = |program: &'static str| {
         received.spans.iter().filter(move |(from, _)| from == program).map(|(_, span)| span)
@@ -137,7 +137,7 @@ fn one_trace(received: &Received) -> bool {
     })
 }
 
-/// Whether a span of the ledger stands below one of an evaluation.
+/// Returns whether a span of the ledger stands below one of an evaluation.
 fn stored(received: &Received) -> bool {
     let spans = || received.spans.iter().map(|(_, span)| span);
     let evaluations: BTreeSet<&[u8]> =
@@ -145,7 +145,7 @@ fn stored(received: &Received) -> bool {
     spans().any(|span| span.name == "ledger" && evaluations.contains(span.parent_span_id.as_slice()))
 }
 
-/// Whether counters, gauges and histograms of `/metrics` came as what they are.
+/// Returns whether counters, gauges and histograms of `/metrics` came as what they are.
 fn figures_of_the_agent(received: &Received) -> bool {
     let kind = |name: &str| {
         let mut ours =

@@ -30,12 +30,12 @@ pub(super) struct Hop<'a> {
 }
 
 impl Hop<'_> {
-    /// Whether it leads to the origin that credentials and headers are meant for.
+    /// Returns whether it leads to the origin that credentials and headers are meant for.
     fn is_at_origin(&self) -> bool {
         self.url.origin() == self.check.url.origin()
     }
 
-    /// Whether a URL is of the target: its origin, or the same host over TLS, which is the usual way in.
+    /// Returns whether a URL is of the target: its origin, or the same host over TLS, which is the usual way in.
     pub(super) fn is_of_target(&self, url: &Url) -> bool {
         let own = &self.check.url;
         let is_upgrade = own.scheme() == "http" && url.scheme() == "https" && url.host() == own.host();

@@ -22,7 +22,7 @@ const ANSWER_LIMIT: usize = 64 * 1024;
 /// A token for a request.
 pub(super) struct Granted {
     pub(super) value: Secret,
-    /// Whether the token endpoint gave it for this request.
+    /// True if the token endpoint gave it for this request.
     pub(super) is_new: bool,
 }
 

@@ -125,7 +125,7 @@ fn fill_in(template: &HttpCheck, values: &Values) -> Option<HttpCheck> {
     Some(http)
 }
 
-/// Whether a segment of a path is `.` or `..`, also with encoded dots.
+/// Returns whether a segment of a path is `.` or `..`, also with encoded dots.
 fn is_dots(segment: &str) -> bool {
     matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
 }

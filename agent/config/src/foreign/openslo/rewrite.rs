@@ -308,7 +308,7 @@ fn read_policies(reader: &mut Reader<'_>, spec: &Fields<'_>, definitions: &mut D
 struct Alerting<'n> {
     period: Option<Window>,
     policies: Vec<Policy>,
-    /// Whether it is in a form that is not lookout's own, in which nobody could have known its tiers.
+    /// True if it is in a form that is not lookout's own, in which nobody could have known its tiers.
     foreign: bool,
     metadata: Fields<'n>,
     spec: Fields<'n>,

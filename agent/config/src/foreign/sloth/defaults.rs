@@ -18,7 +18,7 @@ pub(crate) struct Defaults<'o> {
     pub(crate) period: Window,
     /// The tiers of its alerts.
     pub(crate) tiers: Vec<Tier>,
-    /// Whether neither Sloth nor an `AlertWindows` has windows for the period.
+    /// True if neither Sloth nor an `AlertWindows` has windows for the period.
     pub(crate) scaled: bool,
 }
 

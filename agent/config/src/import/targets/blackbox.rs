@@ -157,7 +157,7 @@ fn list_rules(reader: &mut Reader<'_>, job: &mut Parts<'_>) -> bool {
     as_listed
 }
 
-/// Whether a rule copies the whole address of a target into its parameter.
+/// Returns whether a rule copies the whole address of a target into its parameter.
 fn copies_address(rule: &At<'_>, label: &str) -> bool {
     let is_usual = |key: &str, usual: &[&str]| {
         let written = rule.node.get(key).and_then(scalar_text);
