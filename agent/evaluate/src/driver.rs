@@ -34,7 +34,7 @@ use super::{SloStatus, Snapshot, rehearsal};
 use lookout_collect::probe::Pauses;
 use lookout_collect::{Observation, Quarantined};
 use lookout_config::{Config, Indicator, Slo};
-use lookout_ledger::{DeadLetter, Ledger, LedgerError};
+use lookout_ledger::{DeadLetter, Ledger, LedgerError, WAITING_ROWS};
 use lookout_model::{
     Corrected, GridTime, ImplausibleCounts, IncidentRecord, Timestamp, TransitionRecord, incident_id,
 };
@@ -53,9 +53,6 @@ pub struct Reconfiguration {
     /// Reader of the last failures of its targets.
     pub last_failure: LastFailure,
 }
-
-/// Most rows of counts that wait for the ledger. After that the oldest are dropped.
-const WAITING_ROWS: usize = 100_000;
 
 /// Most evaluators that are rebuilt in one tick after a correction of the past. The others wait for the next tick.
 const REBUILT_PER_TICK: usize = 32;

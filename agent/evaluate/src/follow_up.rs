@@ -11,7 +11,7 @@ use std::time::Duration;
 use lookout_config::{Config, Destination, Slo};
 use lookout_engine::{Change, Severity};
 use lookout_ledger::{Ledger, LedgerError};
-use lookout_model::{Followed, News, SilenceRecord, Timestamp, Told, TransitionRecord};
+use lookout_model::{END_REPEATED_FOR, Followed, News, SilenceRecord, Timestamp, Told, TransitionRecord};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::chain;
 use tokio::sync::{Notify, watch};
@@ -24,8 +24,6 @@ use super::silence::silence_of;
 const PASS_EVERY: Duration = Duration::from_secs(1);
 /// Share of the time that passes may take: many incidents are looked at less often.
 const PAUSE_PER_PASS: u32 = 20;
-/// Age of a resolved incident whose end must be known to all who were told.
-const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// Dependencies of the loop.
 #[derive(Clone)]
@@ -109,7 +107,7 @@ async fn pass_with(
     ages: &mut Ages,
     now: Timestamp,
 ) -> Result<usize, LedgerError> {
-    let followed = ledger.followed(now - RESOLVED_FOR).await?;
+    let followed = ledger.followed(now - END_REPEATED_FOR).await?;
     ages.note(&followed);
     if followed.is_empty() {
         return Ok(0);
@@ -129,7 +127,7 @@ async fn pass_with(
     if due.is_empty() {
         return Ok(0);
     }
-    let latest = ledger.latest_transitions(now - RESOLVED_FOR).await?;
+    let latest = ledger.latest_transitions(now - END_REPEATED_FOR).await?;
     let mut added = 0;
     for transition in latest {
         let known = due.get(&transition.incident.id);

@@ -30,7 +30,7 @@ pub use stores::{
     CorrectionStore, CountStore, DecisionStore, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore,
     Ledger, ObjectiveStore, PauseStore, ProbeHistoryStore, SilenceStore,
 };
-pub use write_through::WriteThroughLedger;
+pub use write_through::{WAITING_ROWS, WriteThroughLedger};
 
 /// Failure of a ledger operation.
 #[derive(Debug, thiserror::Error)]

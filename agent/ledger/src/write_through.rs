@@ -18,14 +18,14 @@ use super::witness::{self, Found, Memory, Use, Witness};
 use super::working::{KEPT, Waiting, WorkingSet};
 use super::{Health, Ledger, LedgerError, Tick};
 use lookout_engine::Counts;
-use lookout_model::{CountRow, StateRecord, Timestamp, TransitionRecord};
+use lookout_model::{CountRow, END_REPEATED_FOR, StateRecord, Timestamp, TransitionRecord};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::{chain, names};
 
-/// Time that resolved incidents stay in memory: an Alertmanager needs their alerts repeated for a quarter of an hour.
-const RESOLVED_FOR: Duration = Duration::from_secs(20 * 60);
-/// Largest number of rows that wait in memory; beyond it the oldest are dropped.
-const WAITING_ROWS: usize = 100_000;
+/// Time that resolved incidents stay in memory: longer than their ends are repeated.
+const RESOLVED_FOR: Duration = Duration::from_secs(END_REPEATED_FOR.as_secs() + 5 * 60);
+/// Largest number of rows of counts that wait in memory, on each side of the ledger; beyond it the oldest are dropped.
+pub const WAITING_ROWS: usize = 100_000;
 
 /// A ledger in memory and in a file.
 pub struct WriteThroughLedger {

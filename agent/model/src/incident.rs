@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Timestamp, word};
 
+/// Time for which the end of an incident is repeated to those who were told of it, as Prometheus repeats resolved alerts.
+pub const END_REPEATED_FOR: Duration = Duration::from_secs(15 * 60);
+
 /// Incident of one SLO, open or resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentRecord {

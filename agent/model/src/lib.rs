@@ -39,7 +39,7 @@ pub use evidence::{
     TierEvidence, VersionEvidence,
 };
 pub use implausible::ImplausibleCounts;
-pub use incident::{IncidentRecord, incident_id};
+pub use incident::{END_REPEATED_FOR, IncidentRecord, incident_id};
 pub use matcher::Matcher;
 pub use news::{Acknowledgement, Followed, News, SilenceRecord, SilencedBy, Told};
 pub use notice::{Notice, OwnFault, Rehearsal, TransitionRecord};

@@ -4,9 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use lookout_model::TransitionRecord;
+use lookout_model::{END_REPEATED_FOR, TransitionRecord};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -15,9 +14,6 @@ use super::Poster;
 use super::alert::{AlertTemplate, watchdog};
 use super::instance::Instance;
 use crate::{Refused, Retry};
-
-/// Time that a resolved alert is posted again, as Prometheus does.
-const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
 
 /// The rounds under way, at most one per instance. They end with the destination.
 #[derive(Debug, Default)]
@@ -75,7 +71,7 @@ impl Poster {
         if self.watchdog {
             self.post_watchdog(instance).await?;
         }
-        let resolved_since = self.clock.now() - RESOLVED_FOR;
+        let resolved_since = self.clock.now() - END_REPEATED_FOR;
         let is_refused = |template: &AlertTemplate<'_>| {
             instance.quarantine.contains(&template.notice.incident.id, template.severity)
         };

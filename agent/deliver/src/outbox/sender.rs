@@ -14,7 +14,7 @@ use crate::group::{Batch, Grouping, Key, Update, Waiting};
 use crate::message::is_over;
 use crate::{Receiver, Refused, Retry};
 use lookout_ledger::LedgerError;
-use lookout_model::{Delivery, DeliveryResult, Timestamp};
+use lookout_model::{Delivery, DeliveryResult, END_REPEATED_FOR, Timestamp};
 use lookout_runtime::events::names;
 
 /// Number of deliveries read from the ledger at once, when each goes alone.
@@ -25,8 +25,6 @@ const BATCHED: u32 = 100;
 const GROUPED: u32 = 1000;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Largest age of a resolved incident that refreshes cover.
-const REFRESH_RESOLVED: Duration = Duration::from_secs(15 * 60);
 /// Time for which an incident joins the message about its service; a later one gets a message of its own.
 const JOINS: Duration = Duration::from_secs(15 * 60);
 
@@ -320,7 +318,7 @@ impl Sender {
     }
 
     pub(super) async fn refresh(&self) -> Result<(), String> {
-        let since = self.ports.clock.now() - REFRESH_RESOLVED;
+        let since = self.ports.clock.now() - END_REPEATED_FOR;
         let latest = self.ports.ledger.latest_transitions(since).await;
         let latest = latest.map_err(|error| with_cause(&error))?;
         self.receiver.refresh(&latest).await.map_err(|refused| refused.error)
