@@ -182,3 +182,32 @@ async fn hostile_answers_are_judged_in_time_and_in_little_memory() {
     assert_eq!(failed, Vec::<&str>::new(), "other probes are not harmed");
     agent.stop();
 }
+
+/// Returns the name and the niceness of each thread of a process (proc_pid_stat(5)).
+fn niceness(process: u32) -> Vec<(String, i32)> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+    stats
+        .map(|stat| {
+            let (start, rest) = stat.rsplit_once(')').unwrap();
+            let nice = rest.split_whitespace().nth(16).unwrap().parse().unwrap();
+            (start.split_once('(').unwrap().1.to_owned(), nice)
+        })
+        .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_server_yields_to_the_threads_that_probe() {
+    let (folder, target) = (tempfile::tempdir().unwrap(), Target::start().await);
+    let agent = Lookout::run(&write_config(folder.path(), &target, "127.0.0.1:1".parse().unwrap()));
+    eventually("a server that was asked", || async {
+        agent.get("/api/v1/targets").await.is_object().then_some(())
+    })
+    .await;
+    let threads = niceness(agent.id());
+    let own = niceness(std::process::id()).iter().map(|(_, nice)| *nice).min().unwrap();
+    let (web, others): (Vec<_>, Vec<_>) = threads.into_iter().partition(|(name, _)| name == "web");
+    assert!(matches!(web.as_slice(), [(_, nice)] if *nice > own), "{web:?} beside {own}");
+    assert!(others.iter().any(|(_, nice)| *nice == own), "{others:?}");
+}

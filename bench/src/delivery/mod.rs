@@ -101,6 +101,7 @@ async fn measure(lookout: &Path, rounds: usize, seconds: Duration) -> Result<()>
         stage.wait(seconds).await;
         stage.line("all recovered, still delivering", rounds * SERVICES * SLOS).await?;
     }
+    let control = stage.another_is_flooded(lookout, &folder.path().join("other"), seconds).await?;
     let flood = Flood::begin(stage.address).await?;
     println!("{} connections opened", flood.opened());
     stage.begin();
@@ -108,13 +109,14 @@ async fn measure(lookout: &Path, rounds: usize, seconds: Duration) -> Result<()>
     let during = stage.line("port flooded", rounds * SERVICES * SLOS).await?;
     println!(
         "\n/livez in {} s of flood ({} connections): {} of {} answered, the longest after {:.0} ms; p99 of probes {:.1} \
-         ms before, {:.1} ms in the flood",
+         ms before, {:.1} ms beside an agent that is flooded, {:.1} ms in the flood",
         seconds.as_secs(),
         flood.opened(),
         asked.answers,
         asked.questions,
         asked.longest.as_secs_f64() * 1e3,
         before.p99_ms,
+        control.p99_ms,
         during.p99_ms
     );
     drop(flood);
@@ -147,6 +149,31 @@ impl Stage {
             }
         });
         Ok(Self { targets, agent, address, client, since: Instant::now(), _sampler: sampler, peak })
+    }
+
+    /// Floods another agent of the same machine, which probes nothing: what the flood itself costs these probes.
+    async fn another_is_flooded(
+        &mut self,
+        lookout: &Path,
+        folder: &Path,
+        seconds: Duration,
+    ) -> Result<Punctuality> {
+        std::fs::create_dir(folder).with_context(|| format!("making {}", folder.display()))?;
+        let config = folder.join("lookout.yaml");
+        std::fs::write(&config, "listen: 127.0.0.1:0\nledger: lookout.db\nslos: []\n")
+            .with_context(|| format!("writing {}", config.display()))?;
+        let mut other = Running::start("lookout", lookout, |command| {
+            command.args(["run", "--log", "json", "-c"]).arg(&config).current_dir(folder);
+        })?;
+        let line = other.listening().await?;
+        let address = field(&line, "address")?.parse().context("reading the address of the other agent")?;
+        let flood = Flood::begin(address).await?;
+        self.begin();
+        flood::ask_livez(address, seconds).await?;
+        let found = self.line("port of another agent flooded", 0).await?;
+        drop(flood);
+        other.stop().await;
+        Ok(found)
     }
 
     /// Waits, and reads the metrics once a second, as in every other part of the measurement.

@@ -68,6 +68,10 @@ const BUFFER: usize = 32 * 1024;
 /// before later connections replace its own.
 const ACCEPTS_IN_A_ROW: usize = 8;
 
+/// Niceness that the server's thread adds to that of the process: a third of the processor time of another thread where both want
+/// it.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
 /// Connections that the system keeps until they are accepted, at most; the system's own limit may be lower.
 const BACKLOG: u32 = 4096;
 
@@ -103,6 +107,7 @@ pub async fn serve(listener: &Arc<TcpListener>, router: Router, stop: Cancellati
     let _ends = stop.clone().drop_guard();
     let (done, ended) = tokio::sync::oneshot::channel();
     let serving = move || {
+        yield_to_probes();
         let connections = Connections::new(LIMITS);
         runtime.block_on(serve_within(LIMITS, &connections, &listener, router, stop));
         // nobody may wait any more
@@ -110,6 +115,15 @@ pub async fn serve(listener: &Arc<TcpListener>, router: Router, stop: Cancellati
     };
     std::thread::Builder::new().name("web".to_owned()).spawn(serving)?;
     ended.await.map_err(|_| io::Error::other("the thread of the server panicked"))
+}
+
+/// Lowers the priority of this thread: a flood of requests takes what probes and evaluation leave.
+fn yield_to_probes() {
+    // on Linux it is that of the calling thread, elsewhere of a whole process (nice(2), "C library/kernel differences")
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(error = %error, "the server keeps the priority of the process");
+    }
 }
 
 async fn serve_within(
