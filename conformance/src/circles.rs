@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result, bail};
 use crate::tree::Tree;
 
 /// The folders of sources that are checked, and whether a folder's own file may call modules that take items from it.
-const CRATES: [(&str, bool); 15] = [
+const CRATES: [(&str, bool); 16] = [
+    ("service/src", true),
     ("agent/collect/src", true),
     ("agent/config/src", false),
     ("agent/engine/src", false),

@@ -3,8 +3,10 @@
 //! A backup is of one moment, and can be restored into either database. A restore is one transaction. It begins only
 //! after the file has been read to its end and is whole. `format` is the file, `Record` is what an entity implements.
 
-mod format;
+mod file;
+mod reader;
 mod record;
+mod writer;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use sqlx::error::BoxDynError;
 
-use self::format::{Reader, Writer};
+use self::reader::Reader;
+use self::writer::Writer;
 use crate::database::{Database, DatabaseError, Purpose, doing};
 
 pub(crate) use self::record::{Kind, Record};
@@ -85,7 +88,8 @@ pub(crate) async fn backup(
     path: &Path,
     now: Timestamp,
 ) -> Result<Contents, BackupError> {
-    let mut writer = Writer::create(path, kinds, now)?;
+    let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
+    let mut writer = Writer::create(path, &names, now)?;
     let mut counts = Vec::with_capacity(kinds.len());
     let mut tx = db.begin(Purpose::Read).await.map_err(doing("beginning a backup"))?;
     tx.allow_long();

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use sqlx::error::BoxDynError;
 use uuid::Uuid;
 
-use super::format::Writer;
+use super::writer::Writer;
 use super::{BATCH, BackupError};
 use crate::database::{Readable, Statement, Tx, doing};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteError;
 
-use super::migrations::{Unfit, Versions};
+use super::versions::{Unfit, Versions};
 
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]

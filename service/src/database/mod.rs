@@ -15,6 +15,7 @@ mod migrations;
 mod pool;
 mod pool_state;
 mod statement;
+mod versions;
 
 use std::str::FromStr as _;
 use std::sync::Arc;

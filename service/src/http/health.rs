@@ -76,15 +76,6 @@ impl Readiness {
     }
 }
 
-/// The routes of probes. They are never rejected, however busy the service is.
-const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/version"];
-
-/// Returns whether a route is one of these.
-#[must_use]
-pub fn is_probe(route: &str) -> bool {
-    PROBES.contains(&route)
-}
-
 /// The probes of the admin port: there they never wait behind clients.
 pub(super) fn admin_routes() -> Router<Shared> {
     Router::new().route("/health", get(health)).route("/livez", get(livez)).route("/readyz", get(readyz))

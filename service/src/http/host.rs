@@ -13,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::error::Problem;
 use super::middleware::{Port, route_of};
-use super::{Shared, health};
+use super::{Shared, probe_routes};
 use crate::config::HostPattern;
 use crate::fields::FieldError;
 
@@ -24,7 +24,7 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
-    let anywhere = port == Port::Admin || health::is_probe(route_of(&request));
+    let anywhere = port == Port::Admin || probe_routes::is_probe(route_of(&request));
     let allowed = if anywhere { &[] } else { shared.config.clients.hosts.as_slice() };
     match is_named(&request).and_then(|()| admit(&request, allowed)) {
         Ok(()) => next.run(request).await,

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Problem;
 use super::middleware::route_of;
-use super::{Shared, head, health};
+use super::{Shared, head, probe_routes};
 
 /// Permits for requests in flight.
 #[derive(Debug, Clone)]
@@ -45,7 +45,7 @@ pub async fn limit(State(shared): State<Shared>, mut request: Request, next: Nex
     if let Err(problem) = head::check(&request) {
         return problem.into_response();
     }
-    if health::is_probe(route_of(&request)) {
+    if probe_routes::is_probe(route_of(&request)) {
         return next.run(request).await;
     }
     let permit = match shared.in_flight.take() {

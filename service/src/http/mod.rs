@@ -19,6 +19,7 @@ pub mod middleware;
 pub mod openapi;
 mod port_service;
 pub mod precondition;
+pub mod probe_routes;
 pub mod rate;
 pub mod secrets;
 pub mod serve;

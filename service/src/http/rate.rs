@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use super::Shared;
 use super::client::Client;
 use super::error::Problem;
-use super::health;
 use super::middleware::route_of;
+use super::probe_routes;
 use crate::config::Rate;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -120,7 +120,7 @@ fn seconds(duration: Duration) -> u64 {
 /// Rejects a client that made too many requests, and reports the remaining quota. Probes are not counted.
 pub async fn limit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let Some(buckets) = &shared.buckets else { return next.run(request).await };
-    if health::is_probe(route_of(&request)) {
+    if probe_routes::is_probe(route_of(&request)) {
         return next.run(request).await;
     }
     let client = Client::of(&request, &shared.config.clients, &shared.secrets.keys());

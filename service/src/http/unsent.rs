@@ -13,8 +13,6 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::connections::Busy;
-
 /// The bytes of a piece: those of one frame, unless a client asks for larger ones.
 const PIECE: usize = 16 * 1024;
 
@@ -51,8 +49,8 @@ impl Unsent {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Watches the sending of a body. Its connection is busy until the last piece is taken.
-    pub(super) fn watch(self: Arc<Self>, body: Body, busy: Busy) -> WatchedBody {
+    /// Watches the sending of a body. What is held is dropped when the last piece is taken.
+    pub(super) fn watch<H>(self: Arc<Self>, body: Body, held: H) -> WatchedBody<H> {
         let mut responses = self.responses();
         responses.next += 1;
         let number = responses.next;
@@ -61,7 +59,7 @@ impl Unsent {
         let bytes = body.size_hint().lower();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.total.fetch_add(bytes, Ordering::Relaxed);
-        let response = Arc::new(Response { number, bytes, unsent: self, _busy: busy });
+        let response = Arc::new(Response { number, bytes, unsent: self, _held: held });
         WatchedBody { body, rest: Bytes::new(), response }
     }
 
@@ -79,14 +77,14 @@ impl Unsent {
 
 /// A response, until its body and all pieces of it are dropped.
 #[derive(Debug)]
-struct Response {
+struct Response<H> {
     number: u64,
     bytes: u64,
     unsent: Arc<Unsent>,
-    _busy: Busy,
+    _held: H,
 }
 
-impl Response {
+impl<H> Response<H> {
     fn change(&self, pieces: impl Fn(u32) -> u32) {
         if let Some(progress) = self.unsent.responses().open.get_mut(&self.number) {
             *progress = Progress { pieces: pieces(progress.pieces), changed: Instant::now() };
@@ -94,7 +92,7 @@ impl Response {
     }
 }
 
-impl Drop for Response {
+impl<H> Drop for Response<H> {
     fn drop(&mut self) {
         self.unsent.responses().open.remove(&self.number);
         self.unsent.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -103,31 +101,31 @@ impl Drop for Response {
 }
 
 /// A piece of a body. Dropped, it is written or given up.
-struct Piece {
+struct Piece<H> {
     bytes: Bytes,
-    response: Arc<Response>,
+    response: Arc<Response<H>>,
 }
 
-impl AsRef<[u8]> for Piece {
+impl<H> AsRef<[u8]> for Piece<H> {
     fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl Drop for Piece {
+impl<H> Drop for Piece<H> {
     fn drop(&mut self) {
         self.response.change(|pieces| pieces.saturating_sub(1));
     }
 }
 
 /// A body that is handed out piece by piece.
-pub(super) struct WatchedBody {
+pub(super) struct WatchedBody<H> {
     body: Body,
     rest: Bytes,
-    response: Arc<Response>,
+    response: Arc<Response<H>>,
 }
 
-impl HttpBody for WatchedBody {
+impl<H: Send + Sync + 'static> HttpBody for WatchedBody<H> {
     type Data = Bytes;
     type Error = axum::Error;
 

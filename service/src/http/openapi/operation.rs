@@ -141,7 +141,11 @@ impl Operation {
             answers: Vec::new(),
         };
         let operation = operation.refuses(&[431]);
-        if crate::http::health::is_probe(path) { operation } else { operation.refuses(&[421, 429, 500, 503]) }
+        if crate::http::probe_routes::is_probe(path) {
+            operation
+        } else {
+            operation.refuses(&[421, 429, 500, 503])
+        }
     }
 
     /// Sets the heading of the operation.

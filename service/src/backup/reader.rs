@@ -1,104 +1,18 @@
-//! The file of a backup: text, one JSON object per line.
-//!
-//! The header names the kinds. Then come the records, kind by kind, each kind in the order of its ids. The footer has the
-//! number of records of each kind and a digest of everything before it. Format 1 held the first kind only, without a name.
+//! A backup that is being read.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::file::{FORMAT, failed};
 use super::{BackupError, Contents, Kind};
 
-/// The version of the format.
-const FORMAT: u64 = 2;
 /// The longest line that is read: a record has less than half of it.
 const LINE_BYTES: u64 = 16 * 1024;
-
-/// A backup in the making. Without [`Writer::finish`] nothing is left of it.
-pub(crate) struct Writer {
-    path: PathBuf,
-    partial: PathBuf,
-    to: Option<BufWriter<File>>,
-    digest: Sha256,
-}
-
-#[derive(Serialize)]
-struct Line<'a, R> {
-    kind: &'a str,
-    record: &'a R,
-}
-
-impl Writer {
-    /// Begins a file beside the final one.
-    pub(super) fn create(path: &Path, kinds: &[&dyn Kind], now: Timestamp) -> Result<Self, BackupError> {
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
-        let partial = PathBuf::from(partial);
-        // Names of people: only the owner may read them.
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial);
-        let to = Some(BufWriter::new(file.map_err(failed("writing", &partial))?));
-        let mut writer = Self { path: path.to_owned(), partial, to, digest: Sha256::new() };
-        let kinds: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-        writer.line(&json!({"titanic_backup": FORMAT, "taken_at": now, "kinds": kinds}))?;
-        Ok(writer)
-    }
-
-    /// Writes a record.
-    pub(super) fn record(&mut self, kind: &str, record: &impl Serialize) -> Result<(), BackupError> {
-        self.line(&Line { kind, record })
-    }
-
-    /// Writes the footer, and gives the file its name.
-    pub(super) fn finish(mut self, counts: &[(&'static str, u64)]) -> Result<(), BackupError> {
-        let digest = hex::encode(std::mem::take(&mut self.digest).finalize());
-        let counts: Map<String, Value> =
-            counts.iter().map(|(kind, count)| ((*kind).to_owned(), (*count).into())).collect();
-        self.line(&json!({"counts": counts, "sha256": digest}))?;
-        let Some(to) = self.to.take() else { return Ok(()) };
-        let written = to.into_inner().map_err(io::IntoInnerError::into_error);
-        written.and_then(|file| file.sync_all()).map_err(failed("writing", &self.partial))?;
-        std::fs::rename(&self.partial, &self.path)
-            .map_err(failed("renaming the finished backup to", &self.path))?;
-        sync_folder(&self.path);
-        Ok(())
-    }
-
-    fn line(&mut self, value: &impl Serialize) -> Result<(), BackupError> {
-        let written = serde_json::to_vec(value).map_err(io::Error::from).and_then(|mut line| {
-            line.push(b'\n');
-            self.digest.update(&line);
-            self.to.as_mut().map_or(Ok(()), |to| to.write_all(&line))
-        });
-        written.map_err(failed("writing", &self.partial))
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        // After a finished backup there is nothing of this name.
-        let _half_of_a_backup_helps_nobody = std::fs::remove_file(&self.partial);
-    }
-}
-
-/// Makes the new name of a file survive a power cut, where the file system can.
-fn sync_folder(path: &Path) {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if let Ok(folder) = File::open(folder) {
-        let _best_effort = folder.sync_all();
-    }
-}
-
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
-    let path = path.to_owned();
-    move |source| BackupError::File { doing, path, source }
-}
 
 /// A record of a backup, with its kind.
 pub(super) type Found = (&'static dyn Kind, Map<String, Value>);
