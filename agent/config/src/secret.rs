@@ -15,7 +15,7 @@ const FILE_LIMIT: u64 = 64 * 1024;
 /// The lookup of variables. Tests hand in a map.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Whether secrets have to be there.
+/// The demand for secrets: a missing one may be an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secrets {
     /// For running and checking: a missing one is an error.

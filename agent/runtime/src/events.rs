@@ -20,7 +20,7 @@ pub mod names {
     pub const PROBE_CERTIFICATES: &str = "lookout_probe_certificate_total";
     /// Labels of a target with `target` and `protocol`; 1, or 0 for the labels of before a reload.
     pub const PROBE_TARGET_INFO: &str = "lookout_probe_target_info";
-    /// Whether a target is paused, by `target`.
+    /// Pause of a target, by `target`: 1 while it is paused.
     pub const PROBE_PAUSED: &str = "lookout_probe_paused";
     /// Results by address of the targets that try several, by `target`, `family` (`4`, `6`) and `outcome`.
     pub const PROBE_ADDRESSES: &str = "lookout_probe_address_total";
@@ -36,7 +36,7 @@ pub mod names {
     pub const DISCOVERED: &str = "lookout_discovery_addresses";
     /// Time of the last lookup that found addresses, by `target`.
     pub const DISCOVERED_AT: &str = "lookout_discovery_last_success_timestamp_seconds";
-    /// Whether the last lookup of addresses succeeded, by `target`: 0 while the addresses of before are used.
+    /// Success of the last lookup of addresses, by `target`: 0 while the previous addresses are used.
     pub const DISCOVERY_SUCCEEDED: &str = "lookout_discovery_last_lookup_successful";
     /// Scrapes by `source` and `outcome`.
     pub const SCRAPES: &str = "lookout_scrape_total";
@@ -77,7 +77,7 @@ pub mod names {
     pub const LEDGER_RECORDED: &str = "lookout_ledger_last_recorded_timestamp_seconds";
     /// Seconds an evaluation of all SLOs took.
     pub const EVALUATION_SECONDS: &str = "lookout_evaluation_duration_seconds";
-    /// Whether the newest configuration is in use: 0 after a reload that was refused.
+    /// Success of the last reload: 0 after one that was refused.
     pub const CONFIG_RELOADED: &str = "lookout_config_last_reload_successful";
     /// Time at which the configuration in use was taken.
     pub const CONFIG_RELOADED_AT: &str = "lookout_config_last_reload_success_timestamp_seconds";

@@ -60,7 +60,7 @@ pub(super) struct World {
     /// `change` and incident of every message that arrived.
     told: Mutex<Vec<(String, String)>>,
     probes: AtomicU64,
-    /// Whether no probe ends any more.
+    /// True if no probe ends any more.
     pub(super) hang: AtomicBool,
     /// Starts of the probes of every target.
     pub(super) starts: Mutex<BTreeMap<String, Vec<Timestamp>>>,

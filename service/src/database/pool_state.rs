@@ -1,4 +1,4 @@
-//! What metrics show of a pool.
+//! The state of a pool at one moment, for its metrics.
 
 use std::time::Duration;
 

@@ -54,7 +54,7 @@ pub(super) struct Facts {
     /// The first address that the name of the peer gave.
     pub(super) resolved: Option<IpAddr>,
     pub(super) certificate: Option<Certificate>,
-    /// Whether the session of TLS was resumed; absent without TLS.
+    /// True if the session of TLS was resumed; absent without TLS.
     pub(super) resumed: Option<bool>,
     /// Host and port of the proxy on the way.
     pub(super) proxy: Option<String>,

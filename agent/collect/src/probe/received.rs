@@ -22,7 +22,7 @@ pub struct Received {
     pub tls_version: Option<&'static str>,
     /// Name of the cipher suite.
     pub cipher: Option<String>,
-    /// Whether the session of TLS was resumed: then no certificate was verified. Absent without TLS.
+    /// True if the session of TLS was resumed: then no certificate was verified. Absent without TLS.
     pub resumed: Option<bool>,
     /// Host and port of the proxy on the way.
     pub proxy: Option<String>,

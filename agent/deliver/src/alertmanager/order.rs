@@ -36,7 +36,7 @@ impl Alerts {
     }
 }
 
-/// What was told of an alert.
+/// The state of an alert at its receivers, as far as this process delivered it.
 #[derive(Debug, Default)]
 struct Told {
     /// The incidents that fire.

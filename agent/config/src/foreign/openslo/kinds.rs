@@ -116,7 +116,7 @@ pub(crate) struct Condition {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Policy {
     pub(crate) tiers: Vec<Tier>,
-    /// Whether missing data are told, and how loudly; `None` when nothing was said.
+    /// The severity of missing data, or that they are not alerted on; `None` when nothing was said.
     pub(crate) no_data: Option<Option<Severity>>,
 }
 
