@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use lookout_engine::Counts;
-use lookout_model::Timestamp;
+use lookout_model::{Timestamp, format};
 
 use super::instant::{self, shown};
 use super::{Bounds, LoadError, SPAN_LIMIT};
@@ -59,7 +59,7 @@ impl Kept {
         if let Some((last, _)) = self.counts.last().filter(|(last, _)| *last > second) {
             return Err(format!(
                 "this is earlier than the line before ({}); sort the file by time",
-                instant::rfc3339(Timestamp::from_seconds(*last))
+                format::rfc3339(Timestamp::from_seconds(*last))
             ));
         }
         if i64::try_from(self.counts.len()).unwrap_or(i64::MAX) >= SPAN_LIMIT {

@@ -81,17 +81,6 @@ impl Bounds {
     }
 }
 
-/// Returns an instant for people, to the second and in UTC.
-pub(super) fn stamp(at: Timestamp) -> String {
-    jiff::Timestamp::try_from(at)
-        .map_or_else(|_| at.as_millis().to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
-}
-
-/// Returns an instant for machines.
-pub(super) fn rfc3339(at: Timestamp) -> String {
-    jiff::Timestamp::try_from(at).map_or_else(|_| at.as_millis().to_string(), |time| time.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

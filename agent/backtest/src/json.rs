@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::instant::rfc3339;
 use super::labels::{Alarm, delay_s};
 use super::promise::Promised;
 use super::replay::Incident;
@@ -10,6 +9,7 @@ use super::report::notes;
 use super::run::{Backtest, WhatIf};
 use super::simulate::Simulation;
 use lookout_config::Slo;
+use lookout_model::format::rfc3339;
 
 /// Returns a simulation as JSON.
 #[must_use]

@@ -6,13 +6,12 @@ use core::fmt::Write as _;
 use lookout_engine::{Cause, Counts, Severity};
 use lookout_model::Timestamp;
 
-use super::instant::stamp;
 use super::recording::Recording;
 use super::report::{
     INCIDENT_HEADER, OUTAGE_HEADER, WHAT_IF_HEADER, incident_row, notes, outage_row, score_text, what_if_rows,
 };
 use super::run::Backtest;
-use lookout_model::format::{count, duration, percent, several};
+use lookout_model::format::{count, date_time, duration, percent, several};
 
 /// Number of columns of the error ratio.
 const BINS: usize = 400;
@@ -63,8 +62,8 @@ pub fn page(backtest: &Backtest, recording: &Recording) -> String {
          the least.</p>",
         policy.objective,
         escaped(&backtest.period),
-        stamp(from),
-        stamp(until),
+        date_time(from),
+        date_time(until),
         count(backtest.total.total()),
         count(backtest.total.bad),
         percent(outcome.budget.left_ratio),
@@ -103,7 +102,7 @@ fn naive_rows(backtest: &Backtest) -> Vec<Vec<String>> {
     pages
         .map(|(page, outage)| {
             vec![
-                stamp(page.from),
+                date_time(page.from),
                 duration(page.to.seconds_since(page.from)),
                 count(page.counts.bad),
                 count(page.counts.total()),
@@ -182,7 +181,7 @@ fn picture(backtest: &Backtest, recording: &Recording) -> String {
         let anchor = ["start", "middle", "middle", "middle", "end"];
         let anchor =
             usize::try_from(tick).ok().and_then(|tick| anchor.get(tick)).copied().unwrap_or("middle");
-        let day = stamp(at);
+        let day = date_time(at);
         let day = day.get(..16).unwrap_or(&day);
         let _ = writeln!(
             svg,
@@ -281,11 +280,11 @@ fn lanes(backtest: &Backtest, axis: Axis) -> String {
             (Cause::Burn | Cause::CrashLoop, Severity::Page) => "page",
             (Cause::Burn | Cause::CrashLoop, Severity::Ticket) => "ticket",
         };
-        let title = format!("{class} from {} to {}", stamp(incident.detected_at), stamp(to));
+        let title = format!("{class} from {} to {}", date_time(incident.detected_at), date_time(to));
         out += &axis.bar((incident.detected_at, to), class, (313.0, 18.0), &title);
     }
     for (page, _) in backtest.naive.pages.iter().take(ROWS) {
-        let title = format!("page from {} to {}", stamp(page.from), stamp(page.to));
+        let title = format!("page from {} to {}", date_time(page.from), date_time(page.to));
         out += &axis.bar((page.from, page.to), "naive", (351.0, 16.0), &title);
     }
     out

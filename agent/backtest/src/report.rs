@@ -6,14 +6,13 @@ use lookout_engine::{Cause, Window};
 use lookout_model::Timestamp;
 
 use super::conditions::ConditionTimes;
-use super::instant::stamp;
 use super::labels::{Alarm, Outage, Score, delay_s};
 use super::promise::Promised;
 use super::replay::Incident;
 use super::run::{self, Backtest, WhatIf};
 use super::simulate::{Simulation, TierTimes};
 use lookout_config::Slo;
-use lookout_model::format::{NONE, count, duration, percent, printable, rate, score, several};
+use lookout_model::format::{NONE, count, date_time, duration, percent, printable, rate, score, several};
 
 /// Largest number of rows of a list; it shows the number of the others.
 const LIST_LIMIT: usize = 100;
@@ -121,8 +120,8 @@ fn head(backtest: &Backtest) -> String {
         policy.objective,
         backtest.period,
         tiers.join("; "),
-        stamp(from),
-        stamp(until),
+        date_time(from),
+        date_time(until),
         count(slots),
         width(policy.grid.width_seconds()),
         count(missing),
@@ -131,7 +130,7 @@ fn head(backtest: &Backtest) -> String {
         backtest.total.bad_ratio().map_or_else(|| NONE.to_owned(), percent),
         percent(outcome.budget.left_ratio),
         percent(outcome.lowest.left_ratio),
-        stamp(outcome.lowest.at),
+        date_time(outcome.lowest.at),
     );
     if !policy.conditions.is_empty() {
         let conditions: Vec<String> = policy.conditions.iter().map(ToString::to_string).collect();
@@ -198,8 +197,8 @@ pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Opt
         _ => NONE,
     };
     vec![
-        stamp(incident.detected_at),
-        incident.resolved_at.map_or_else(|| "still open".to_owned(), stamp),
+        date_time(incident.detected_at),
+        incident.resolved_at.map_or_else(|| "still open".to_owned(), date_time),
         duration(alarm.to.seconds_since(alarm.from)),
         incident.first.clone().unwrap_or_else(|| "no data".to_owned()),
         incident.peak.to_string(),
@@ -247,7 +246,7 @@ pub(super) fn outage_row(backtest: &Backtest, outage: &Outage, found: Option<usi
         },
     );
     let lasted = duration(outage.end.seconds_since(outage.start));
-    vec![printable(&outage.name), stamp(outage.start), lasted, found]
+    vec![printable(&outage.name), date_time(outage.start), lasted, found]
 }
 
 /// Returns precision and recall in a line.
@@ -275,7 +274,7 @@ fn naive(backtest: &Backtest) -> String {
         let _ = writeln!(
             text,
             "  false page at {}, for {} bad of {}, over after {}",
-            stamp(page.from),
+            date_time(page.from),
             count(page.counts.bad),
             count(page.counts.total()),
             duration(page.to.seconds_since(page.from)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Characters of a detail that are kept at most.
 pub(super) const DETAIL_LIMIT: usize = 300;
 
-/// The text, cut after `limit` characters.
+/// Returns the text, cut after `limit` characters.
 pub(super) fn bounded(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         None => text.to_owned(),
@@ -14,19 +14,9 @@ pub(super) fn bounded(text: &str, limit: usize) -> String {
     }
 }
 
-/// An error and its causes, joined by colons; a cause that its error already told is left out.
+/// Returns an error and its causes in one line of at most `DETAIL_LIMIT` characters.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let told = cause.to_string();
-        if !text.contains(&told) {
-            text.push_str(": ");
-            text.push_str(&told);
-        }
-        next = cause.source();
-    }
-    bounded(&text, DETAIL_LIMIT)
+    bounded(&lookout_runtime::events::chain(error), DETAIL_LIMIT)
 }
 
 /// A measured duration, to a tenth of a millisecond: `812.3ms`, `1.234s`.

@@ -49,7 +49,7 @@ const REFRESH: Duration = Duration::from_secs(30);
 /// Interval at which the instances are asked what they hold.
 const READ_BACK: Duration = Duration::from_secs(15);
 /// Time that the other instances have once one has accepted a transition.
-const GRACE: Duration = Duration::from_secs(1);
+const OTHERS_TIMEOUT: Duration = Duration::from_secs(1);
 /// Number of incidents that are posted at once.
 const CONCURRENCY: usize = 8;
 /// Number of times that a refresh posts what was delivered while it posted.
@@ -124,7 +124,7 @@ impl Poster {
     async fn post_to_available(&self, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
         let closed: Vec<&Instance> = self.instances.iter().filter(|one| one.breaker.is_closed()).collect();
         let chosen = if closed.is_empty() { self.instances.iter().collect() } else { closed };
-        self.post_to(&chosen, templates, Some(GRACE), None).await
+        self.post_to(&chosen, templates, Some(OTHERS_TIMEOUT), None).await
     }
 
     /// Posts to these instances; fails only when none accepted everything. With a grace, it ends that long after the

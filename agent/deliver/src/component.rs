@@ -4,7 +4,7 @@ use lookout_model::format::percent;
 use lookout_model::{ComponentEvidence, Evidence};
 
 /// Largest number of components named in a message.
-const SHOWN: usize = 4;
+const MAX_NAMED: usize = 4;
 
 /// Returns the silent components; `None` when all are silent.
 pub(super) fn silent(evidence: &Evidence) -> Option<String> {
@@ -30,8 +30,8 @@ pub(super) fn field(evidence: &Evidence, misses_data: bool) -> Option<(&'static 
 }
 
 fn shortened(words: &[impl AsRef<str>], between: &str) -> String {
-    let shown: Vec<&str> = words.iter().take(SHOWN).map(AsRef::as_ref).collect();
-    let more = words.len().saturating_sub(SHOWN);
+    let shown: Vec<&str> = words.iter().take(MAX_NAMED).map(AsRef::as_ref).collect();
+    let more = words.len().saturating_sub(MAX_NAMED);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     shown.join(between) + &rest
 }

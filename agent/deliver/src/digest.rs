@@ -10,7 +10,7 @@ use super::group::{Update, worst_first};
 use super::message::{HEADLINE, Message, TEXT, Tone, clean, deploy_text, is_over, usable_url};
 
 /// Number of incidents that a message names; the page of incidents names all.
-const LISTED: usize = 20;
+const MAX_NAMED: usize = 20;
 /// Largest length of a line about one incident in characters.
 const LINE: usize = 120;
 /// Number of services that a message names.
@@ -21,9 +21,9 @@ impl Message {
     #[must_use]
     pub fn of_group(members: &[Notice]) -> Self {
         let Some(worst) = members.first() else { return Self::empty() };
-        let more = members.len().saturating_sub(LISTED);
+        let more = members.len().saturating_sub(MAX_NAMED);
         let mut list: Vec<String> =
-            members.iter().take(LISTED).map(|notice| clean(&Self::of(notice).headline, LINE)).collect();
+            members.iter().take(MAX_NAMED).map(|notice| clean(&Self::of(notice).headline, LINE)).collect();
         if more > 0 {
             list.push(format!("and {} more", count(more as u64)));
         }

@@ -16,6 +16,31 @@ struct Family {
     samples: Vec<String>,
 }
 
+/// Labels of a sample: those that are written already, and the ones after them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Labels<'l> {
+    written: &'l str,
+    more: &'l [(&'l str, &'l str)],
+}
+
+impl<'l, const N: usize> From<&'l [(&'l str, &'l str); N]> for Labels<'l> {
+    fn from(more: &'l [(&'l str, &'l str); N]) -> Self {
+        Self { written: "", more }
+    }
+}
+
+impl<'l> From<&'l [(&'l str, &'l str)]> for Labels<'l> {
+    fn from(more: &'l [(&'l str, &'l str)]) -> Self {
+        Self { written: "", more }
+    }
+}
+
+impl<'l, const N: usize> From<(&'l str, &'l [(&'l str, &'l str); N])> for Labels<'l> {
+    fn from((written, more): (&'l str, &'l [(&'l str, &'l str); N])) -> Self {
+        Self { written, more }
+    }
+}
+
 /// Families in the order of their first samples.
 #[derive(Debug, Default)]
 pub(super) struct Families {
@@ -28,14 +53,7 @@ pub(super) struct Families {
 
 impl Families {
     /// Adds a sample. A value that is not finite is left out: a gap is visible, while NaN spreads to every sum.
-    pub(super) fn add(
-        &mut self,
-        kind: Kind,
-        name: &str,
-        help: &'static str,
-        labels: &[(&str, &str)],
-        value: f64,
-    ) {
+    pub(super) fn add(&mut self, kind: Kind, name: &str, help: &'static str, labels: Labels<'_>, value: f64) {
         if !value.is_finite() {
             return;
         }
@@ -67,8 +85,14 @@ impl Families {
     }
 
     /// Adds a gauge.
-    pub(super) fn gauge(&mut self, name: &str, help: &'static str, labels: &[(&str, &str)], value: f64) {
-        self.add(Kind::Gauge, name, help, labels, value);
+    pub(super) fn gauge<'l>(
+        &mut self,
+        name: &str,
+        help: &'static str,
+        labels: impl Into<Labels<'l>>,
+        value: f64,
+    ) {
+        self.add(Kind::Gauge, name, help, labels.into(), value);
     }
 
     /// Appends everything to `out`. Each family is freed as soon as it is there: thousands of SLOs have megabytes of them.
@@ -80,11 +104,16 @@ impl Families {
     }
 }
 
-fn sample(out: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+fn sample(out: &mut String, name: &str, labels: Labels<'_>, value: f64) {
+    let Labels { written, more } = labels;
     out.push_str(name);
-    if !labels.is_empty() {
+    if !written.is_empty() || !more.is_empty() {
         out.push('{');
-        write_labels(out, labels.iter().copied());
+        out.push_str(written);
+        if !written.is_empty() && !more.is_empty() {
+            out.push(',');
+        }
+        write_labels(out, more.iter().copied());
         out.push('}');
     }
     out.push(' ');
@@ -100,14 +129,17 @@ mod tests {
     fn samples_of_one_name_share_one_head_and_holes_are_left_out() {
         let mut families = Families::default();
         families.gauge("a", "The first.", &[("x", "1")], 0.5);
-        families.add(Kind::Counter, "b_total", "The second.", &[], 3.0);
+        families.add(Kind::Counter, "b_total", "The second.", Labels::from(&[]), 3.0);
         families.gauge("a", "The first.", &[("x", "a\"b\\c\nd")], 2.0);
+        families.gauge("a", "The first.", ("x=\"2\"", &[("y", "3")]), 1.0);
+        families.gauge("a", "The first.", ("x=\"2\"", &[]), 1.5);
         families.gauge("c", "Nothing.", &[], f64::NAN);
         let mut out = String::new();
         families.write(&mut out, Format::Text);
         assert_eq!(
             out,
             "# HELP a The first.\n# TYPE a gauge\na{x=\"1\"} 0.5\na{x=\"a\\\"b\\\\c\\nd\"} 2\n\
+             a{x=\"2\",y=\"3\"} 1\na{x=\"2\"} 1.5\n\
              # HELP b_total The second.\n# TYPE b_total counter\nb_total 3\n"
         );
     }

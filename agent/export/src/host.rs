@@ -152,7 +152,7 @@ impl Figures {
         }
         if let Some(seconds) = self.cpu_seconds {
             let help = "CPU time of this process.";
-            families.add(Kind::Counter, "process_cpu_seconds_total", help, &[], seconds);
+            families.add(Kind::Counter, "process_cpu_seconds_total", help, (&[]).into(), seconds);
         }
     }
 }

@@ -13,7 +13,8 @@ use super::component;
 use super::family::Families;
 use super::host::Host;
 use lookout_evaluate::{SloStatus, Snapshot};
-use lookout_runtime::exposition::Format;
+use lookout_runtime::events::names;
+use lookout_runtime::exposition::{Format, write_labels};
 use lookout_runtime::recorder::Recorder;
 
 /// Writes all metrics, without what ends a text of the format.
@@ -29,11 +30,10 @@ pub fn render(
     let mut families = Families::default();
     // dashboards link to the agent by this address
     let version = [("version", env!("CARGO_PKG_VERSION")), ("external_url", external_url)];
-    families.gauge("lookout_build_info", "Which lookout this is; always 1.", &version, 1.0);
+    families.gauge(names::BUILD_INFO, "Which lookout this is; always 1.", &version, 1.0);
     for slo in &snapshot.slos {
         sloth_families(&mut families, slo);
         lookout_families(&mut families, slo);
-        component::add_to(&mut families, slo);
     }
     host.figures().add_to(&mut families);
     families.write(out, format);
@@ -41,51 +41,51 @@ pub fn render(
 
 fn sloth_families(families: &mut Families, slo: &SloStatus) {
     let evidence = &slo.evidence;
-    let labels = [
-        ("sloth_id", slo.id.as_str()),
-        ("sloth_service", slo.service.as_str()),
-        ("sloth_slo", slo.slo.as_str()),
-    ];
+    let shared = written([("sloth_id", &slo.id), ("sloth_service", &slo.service), ("sloth_slo", &slo.slo)]);
+    let written = shared.as_str();
+    let labels = (written, &[]);
     // The engine's type prints 99.9 % as 0.999 and not as 0.9990000000000001.
     let objective = Objective::try_from_percent(evidence.objective_percent);
     let (objective, budget) =
         objective.map_or((f64::NAN, f64::NAN), |objective| (objective.ratio(), objective.budget_ratio()));
     for (seconds, ratio) in &ratios_by_window(slo, budget) {
         let window = Window::seconds(*seconds).to_string();
-        let [id, service, name] = labels;
-        let labels = [id, service, name, ("sloth_window", window.as_str())];
+        let labels = (written, &[("sloth_window", window.as_str())]);
         let help = "Share of bad events in the observed time of the window.";
-        families.gauge(&format!("slo:sli_error:ratio_rate{window}"), help, &labels, *ratio);
+        families.gauge(&format!("slo:sli_error:ratio_rate{window}"), help, labels, *ratio);
     }
     let days = evidence.period_s as f64 / 86_400.0;
-    families.gauge("slo:objective:ratio", "Share of events that must be good.", &labels, objective);
-    families.gauge("slo:error_budget:ratio", "Share of events that may be bad.", &labels, budget);
-    families.gauge("slo:time_period:days", "Length of the budget period.", &labels, days);
+    families.gauge("slo:objective:ratio", "Share of events that must be good.", labels, objective);
+    families.gauge("slo:error_budget:ratio", "Share of events that may be bad.", labels, budget);
+    families.gauge("slo:time_period:days", "Length of the budget period.", labels, days);
     let shortest = evidence.tiers.iter().min_by_key(|tier| tier.short_s);
     if let Some(burn) = shortest.and_then(|tier| observed(tier.short_burn, tier.short_coverage)) {
         let help = "Burn rate over the observed time of the shortest window.";
-        families.gauge("slo:current_burn_rate:ratio", help, &labels, burn);
+        families.gauge("slo:current_burn_rate:ratio", help, labels, burn);
     }
     if evidence.total > 0 {
         let left = evidence.budget_left_ratio;
         let help = "Burn rate over the period; time that was not observed counts as clean.";
-        families.gauge("slo:period_burn_rate:ratio", help, &labels, 1.0 - left);
+        families.gauge("slo:period_burn_rate:ratio", help, labels, 1.0 - left);
         let help = "Share of the error budget that is left, negative when overspent; time that was not observed counts as clean.";
-        families.gauge("slo:period_error_budget_remaining:ratio", help, &labels, left);
+        families.gauge("slo:period_error_budget_remaining:ratio", help, labels, left);
     }
-    let [id, service, name] = labels;
     let percent = evidence.objective_percent.to_string();
     let version = concat!("lookout-", env!("CARGO_PKG_VERSION"));
-    let labels = [
-        id,
-        service,
-        name,
+    let more = [
         ("sloth_mode", "lookout"),
         ("sloth_objective", percent.as_str()),
         ("sloth_spec", "openslo/v1"),
         ("sloth_version", version),
     ];
-    families.gauge("sloth_slo_info", "The SLO; always 1.", &labels, 1.0);
+    families.gauge("sloth_slo_info", "The SLO; always 1.", (written, &more), 1.0);
+}
+
+/// Returns the labels that all series of an SLO share, written once.
+fn written<const N: usize>(labels: [(&str, &String); N]) -> String {
+    let mut written = String::new();
+    write_labels(&mut written, labels.map(|(name, value)| (name, value.as_str())));
+    written
 }
 
 /// Returns the burn rate of the observed time of a window.
@@ -114,7 +114,9 @@ fn ratios_by_window(slo: &SloStatus, budget: f64) -> BTreeMap<u64, f64> {
 
 fn lookout_families(families: &mut Families, slo: &SloStatus) {
     let evidence = &slo.evidence;
-    let (service, name) = (("service", slo.service.as_str()), ("slo", slo.slo.as_str()));
+    let shared = written([("service", &slo.service), ("slo", &slo.slo)]);
+    let written = shared.as_str();
+    let labels = (written, &[]);
     for state in [
         DataState::Ok,
         DataState::Idle,
@@ -124,52 +126,43 @@ fn lookout_families(families: &mut Families, slo: &SloStatus) {
         DataState::Partial,
     ] {
         let is = f64::from(u8::from(evidence.data_state == state));
-        let labels = [service, name, ("state", state.as_str())];
-        families.gauge("lookout_slo_data_state", "1 for the state the data are in, else 0.", &labels, is);
+        let labels = (written, &[("state", state.as_str())]);
+        families.gauge(names::SLO_DATA_STATE, "1 for the state the data are in, else 0.", labels, is);
     }
+    let current = slo.status();
     for status in Status::ALL {
-        let is = f64::from(u8::from(slo.status() == status));
+        let is = f64::from(u8::from(current == status));
         let word = status.as_str().replace(' ', "_");
-        let labels = [service, name, ("status", word.as_str())];
-        families.gauge("lookout_slo_status", "1 for the state of the SLO for people, else 0.", &labels, is);
+        let labels = (written, &[("status", word.as_str())]);
+        families.gauge(names::SLO_STATUS, "1 for the state of the SLO for people, else 0.", labels, is);
     }
-    let labels = [service, name];
     if evidence.total > 0 {
         let help = "Share of the error budget that is left; negative when overspent.";
-        families.gauge("lookout_slo_budget_remaining_ratio", help, &labels, evidence.budget_left_ratio);
+        families.gauge(names::SLO_BUDGET_LEFT, help, labels, evidence.budget_left_ratio);
     }
     if let Some(seconds) = evidence.seconds_to_exhaustion {
         let help = "Time until the budget is gone at the present burn rate; absent when nothing burns.";
-        families.gauge("lookout_slo_time_to_exhaustion_seconds", help, &labels, seconds);
+        families.gauge(names::SLO_EXHAUSTION, help, labels, seconds);
     }
     if let Some(implausible) = &slo.implausible {
         let help = "Begin of the last slot whose counts cannot be true; absent a day later, unless the ledger has them.";
-        let labels = [service, name, ("stored", if implausible.stored { "true" } else { "false" })];
-        families.gauge(
-            "lookout_slo_implausible_timestamp_seconds",
-            help,
-            &labels,
-            implausible.at.as_seconds_f64(),
-        );
+        let stored = [("stored", if implausible.stored { "true" } else { "false" })];
+        families.gauge(names::SLO_IMPLAUSIBLE, help, (written, &stored), implausible.at.as_seconds_f64());
     }
     let help = "Seconds of the period that corrections exclude.";
-    families.gauge("lookout_slo_corrected_seconds", help, &labels, evidence.corrected.seconds as f64);
+    families.gauge(names::SLO_CORRECTED, help, labels, evidence.corrected.seconds as f64);
     let good = evidence.total.saturating_sub(evidence.bad);
     for (result, events) in [("good", good), ("bad", evidence.bad)] {
         let help = "Events of the period, as they are now: old ones leave as new ones come.";
-        families.gauge(
-            "lookout_slo_period_events",
-            help,
-            &[service, name, ("result", result)],
-            events as f64,
-        );
+        families.gauge(names::SLO_EVENTS, help, (written, &[("result", result)]), events as f64);
     }
-    coverage_families(families, slo);
-    incident_families(families, slo);
+    coverage_families(families, slo, written);
+    incident_families(families, slo, written);
+    component::add_to(families, slo, written);
 }
 
 /// Observed seconds of every window of a tier, and the seconds it asks for.
-fn coverage_families(families: &mut Families, slo: &SloStatus) {
+fn coverage_families(families: &mut Families, slo: &SloStatus, written: &str) {
     let windows = slo
         .evidence
         .tiers
@@ -178,34 +171,43 @@ fn coverage_families(families: &mut Families, slo: &SloStatus) {
     let windows: BTreeMap<u64, f64> = windows.collect();
     for (seconds, coverage) in windows {
         let window = Window::seconds(seconds).to_string();
-        let labels =
-            [("service", slo.service.as_str()), ("slo", slo.slo.as_str()), ("window", window.as_str())];
+        let labels = (written, &[("window", window.as_str())]);
         let asked = seconds as f64;
         let help =
             "Observed seconds of a window of a tier; unseen time counts as clean before the tier fires.";
-        families.gauge("lookout_slo_window_observed_seconds", help, &labels, asked * coverage);
+        families.gauge(names::SLO_WINDOW_OBSERVED, help, labels, asked * coverage);
         let help = "Length of a window of a tier.";
-        families.gauge("lookout_slo_window_seconds", help, &labels, asked);
+        families.gauge(names::SLO_WINDOW, help, labels, asked);
     }
 }
 
-fn incident_families(families: &mut Families, slo: &SloStatus) {
-    let (service, name) = (("service", slo.service.as_str()), ("slo", slo.slo.as_str()));
+fn incident_families(families: &mut Families, slo: &SloStatus, written: &str) {
     for incident in slo.incidents.iter().chain(&slo.resolved) {
-        let labels = [service, name, ("cause", incident.cause.as_str())];
-        for (instant, help, at) in [
-            ("started", "Begin of the first bad slot of the latest incident.", incident.started_at),
-            ("detected", "End of the slot in which its first alert fired.", Some(incident.detected_at)),
-            ("recovered", "End of its last bad slot; absent while that is not known.", incident.recovered_at),
+        let labels = (written, &[("cause", incident.cause.as_str())]);
+        for (family, help, at) in [
             (
-                "resolved",
-                "End of the slot in which its last alert let go; absent while it is open.",
+                names::INCIDENT_STARTED,
+                "Begin of the first bad slot of the latest incident.",
+                incident.started_at,
+            ),
+            (
+                names::INCIDENT_DETECTED,
+                "End of the slot in which its first alert fired.",
+                Some(incident.detected_at),
+            ),
+            (
+                names::INCIDENT_RECOVERED,
+                "End of its last bad slot; absent while that is not known.",
+                incident.recovered_at,
+            ),
+            (
+                names::INCIDENT_RESOLVED,
+                "End of the slot in which its last alert resolved; absent while it is open.",
                 incident.resolved_at,
             ),
         ] {
             if let Some(at) = at {
-                let family = format!("lookout_incident_{instant}_timestamp_seconds");
-                families.gauge(&family, help, &labels, at.as_seconds_f64());
+                families.gauge(family, help, labels, at.as_seconds_f64());
             }
         }
     }
@@ -214,9 +216,9 @@ fn incident_families(families: &mut Families, slo: &SloStatus) {
             let open = slo.incidents.iter().any(|incident| {
                 incident.resolved_at.is_none() && incident.cause == cause && incident.severity == severity
             });
-            let labels = [service, name, ("severity", severity.as_str()), ("cause", cause.as_str())];
+            let labels = (written, &[("severity", severity.as_str()), ("cause", cause.as_str())]);
             let help = "1 while an incident is open, else 0.";
-            families.gauge("lookout_incident_open", help, &labels, f64::from(u8::from(open)));
+            families.gauge(names::INCIDENT_OPEN, help, labels, f64::from(u8::from(open)));
         }
     }
 }

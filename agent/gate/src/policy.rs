@@ -238,8 +238,7 @@ fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass)
     let code = if burns && severity == Severity::Page { Code::BurnFast } else { Code::IncidentOpen };
     let evidence = if burns { Evidence::Bad } else { Evidence::Unknown };
     let why = format::cause(incident.cause);
-    let since = jiff::Timestamp::try_from(incident.detected_at)
-        .map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"));
+    let since = format::date_time(incident.detected_at);
     let text = format!("{}: a {severity} is open since {since}, because {why} ({})", slo.title, incident.id);
     let mut finding = finding(effect, evidence, code, &slo.id, text);
     if burns {

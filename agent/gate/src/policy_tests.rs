@@ -149,7 +149,7 @@ fn a_page_denies_all_but_fixes_and_says_how_fast_it_burns() {
     assert_eq!(reason.code, Code::BurnFast);
     assert_eq!((reason.measured, reason.threshold), (Some(300.0), Some(14.4)));
     assert_eq!((reason.window.as_deref(), reason.samples), (Some("1h"), Some(100)));
-    assert!(reason.text.contains("a page is open since 2025-12-31T23:59:00Z"), "{}", reason.text);
+    assert!(reason.text.contains("a page is open since 2025-12-31 23:59:00 UTC"), "{}", reason.text);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::promql::{self, Sli};
 use super::rules::{alert_groups, base_window, has_rules, recorded};
 use super::{MARK, links};
 use lookout_config::{Component, Config, Indicator, Slo};
+use lookout_runtime::events::names;
 
 pub(super) const END: &str = "<!-- lookout:end -->";
 
@@ -60,7 +61,8 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
             let severities: Vec<Severity> = severities.into_iter().rev().collect();
             let head = condition_head(config, slo, cause, &conditions);
             let query = format!(
-                "lookout_incident_open{{service=\"{}\",slo=\"{}\",cause=\"{}\"}}",
+                "{}{{service=\"{}\",slo=\"{}\",cause=\"{}\"}}",
+                names::INCIDENT_OPEN,
                 slo.service,
                 slo.name,
                 cause.as_str()
@@ -229,8 +231,10 @@ fn missing_query(config: &Config, slo: &Slo) -> String {
         return Sli::of(config, slo).missing(&base_window(slo).to_string());
     }
     format!(
-        "lookout_slo_data_state{{service=\"{}\",slo=\"{}\",state=~\"partial|stale|no_data\"}} == 1",
-        slo.service, slo.name
+        "{}{{service=\"{}\",slo=\"{}\",state=~\"partial|stale|no_data\"}} == 1",
+        names::SLO_DATA_STATE,
+        slo.service,
+        slo.name
     )
 }
 

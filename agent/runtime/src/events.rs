@@ -83,6 +83,42 @@ pub mod names {
     pub const CONFIG_RELOADED_AT: &str = "lookout_config_last_reload_success_timestamp_seconds";
     /// Wall clock jumps of more than a slot.
     pub const CLOCK_JUMPS: &str = "lookout_clock_jumps_total";
+    /// The version and the address of this lookout.
+    pub const BUILD_INFO: &str = "lookout_build_info";
+    /// The state of an SLO's data, by `service`, `slo` and `state`: 1 for the one that holds.
+    pub const SLO_DATA_STATE: &str = "lookout_slo_data_state";
+    /// The status of an SLO, by `service`, `slo` and `status`: 1 for the one that holds.
+    pub const SLO_STATUS: &str = "lookout_slo_status";
+    /// Share of the error budget that is left, by `service` and `slo`.
+    pub const SLO_BUDGET_LEFT: &str = "lookout_slo_budget_remaining_ratio";
+    /// Time until the budget is gone at the present burn rate, by `service` and `slo`.
+    pub const SLO_EXHAUSTION: &str = "lookout_slo_time_to_exhaustion_seconds";
+    /// Begin of the last slot whose counts cannot be true, by `service`, `slo` and `stored`.
+    pub const SLO_IMPLAUSIBLE: &str = "lookout_slo_implausible_timestamp_seconds";
+    /// Seconds of the period that corrections exclude, by `service` and `slo`.
+    pub const SLO_CORRECTED: &str = "lookout_slo_corrected_seconds";
+    /// Events of the period, by `service`, `slo` and `result` (`good`, `bad`).
+    pub const SLO_EVENTS: &str = "lookout_slo_period_events";
+    /// Observed seconds of a window of a tier, by `service`, `slo` and `window`.
+    pub const SLO_WINDOW_OBSERVED: &str = "lookout_slo_window_observed_seconds";
+    /// Length of a window of a tier, by `service`, `slo` and `window`.
+    pub const SLO_WINDOW: &str = "lookout_slo_window_seconds";
+    /// A component of a composite that is observed, by `service`, `slo` and `component`.
+    pub const COMPONENT_OBSERVED: &str = "lookout_slo_component_observed";
+    /// Events of a component in the period, by `service`, `slo`, `component` and `result`.
+    pub const COMPONENT_EVENTS: &str = "lookout_slo_component_period_events";
+    /// Share of the composite's recent burn, by `service`, `slo` and `component`.
+    pub const COMPONENT_BURN: &str = "lookout_slo_component_burn_share";
+    /// Open incidents, by `service`, `slo`, `severity` and `cause`: 1 while one is open.
+    pub const INCIDENT_OPEN: &str = "lookout_incident_open";
+    /// Begin of the first bad slot of the latest incident, by `service`, `slo` and `cause`.
+    pub const INCIDENT_STARTED: &str = "lookout_incident_started_timestamp_seconds";
+    /// End of the slot in which its first alert fired.
+    pub const INCIDENT_DETECTED: &str = "lookout_incident_detected_timestamp_seconds";
+    /// End of its last bad slot.
+    pub const INCIDENT_RECOVERED: &str = "lookout_incident_recovered_timestamp_seconds";
+    /// End of the slot in which its last alert resolved.
+    pub const INCIDENT_RESOLVED: &str = "lookout_incident_resolved_timestamp_seconds";
     /// Panics of supervised tasks by `task`.
     pub const TASK_PANICS: &str = "lookout_task_panics_total";
     /// Time at which a task last did its work, by `task`.
@@ -95,9 +131,12 @@ pub mod names {
     pub const OTLP_METRICS: &str = "lookout_otlp_metric_exports_total";
 }
 
-/// Returns an error with all its causes in one line. Causes are logged once, where an error is handled.
+/// Returns an error with all its causes in one line. A cause that its error already names is left out. Causes are logged
+/// once, where an error is handled.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    std::iter::successors(error.source(), |error| error.source()).fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
 }

@@ -85,9 +85,9 @@ pub fn write_series(out: &mut String, name: [&str; 2], labels: &str) {
 /// Writes a value. Most are whole, and these take a fifth of the time.
 pub fn write_value(out: &mut String, value: f64) {
     /// Every whole number up to this has a value of its own.
-    const MOST: f64 = (1_u64 << 53) as f64;
+    const MAX_EXACT: f64 = (1_u64 << 53) as f64;
     // writing to a string cannot fail
-    let _ = if value.abs() <= MOST && value.fract() == 0.0 {
+    let _ = if value.abs() <= MAX_EXACT && value.fract() == 0.0 {
         write!(out, "{}", value as i64)
     } else {
         write!(out, "{value}")

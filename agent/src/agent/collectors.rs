@@ -17,7 +17,7 @@ use tokio::sync::watch::{self, Sender};
 use super::dependencies::{Clients, Dependencies};
 
 /// Time that a loop without a source any more may take to stop.
-const GRACE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A loop with its source and its assignment.
 struct Loop<S, A> {
@@ -218,7 +218,7 @@ async fn retire<S, A>(loops: &mut Loops<S, A>, keep: impl Fn(&str, &S) -> bool) 
     let gone: Loops<S, A> = loops.extract_if(.., |name, one| !keep(name, &one.source)).collect();
     let (names, tasks): (Vec<String>, Vec<Tasks>) =
         gone.into_iter().map(|(name, one)| (name, one.tasks)).unzip();
-    if !Tasks::shut_down_all(&tasks, GRACE).await {
+    if !Tasks::shut_down_all(&tasks, STOP_TIMEOUT).await {
         tracing::warn!(tasks = ?names, "loops of the configuration before did not stop in time");
     }
     names

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::dependencies::Dependencies;
 
 /// Time that a loop without a source any more may take to stop.
-const GRACE: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A loop and its settings.
 struct Loop {
@@ -76,7 +76,7 @@ impl Discoveries {
             self.loops.extract_if(.., is_gone).map(|(_, one)| one).collect()
         };
         let tasks: Vec<Tasks> = gone.into_iter().map(|one| one.tasks).collect();
-        if !Tasks::shut_down_all(&tasks, GRACE).await {
+        if !Tasks::shut_down_all(&tasks, STOP_TIMEOUT).await {
             tracing::warn!("lookups of the configuration before did not stop in time");
         }
         self.in_use.retain(|name, _| named(name).is_some());

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::dependencies::Dependencies;
 
 /// Time that the deliveries in flight to a destination that changed may take.
-const GRACE: Duration = Duration::from_secs(15);
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// All outboxes by the names of their destinations.
 #[derive(Default)]
@@ -44,7 +44,7 @@ impl Outboxes {
             self.0.extract_if(.., |name, one| !named(name) || settings(name) != one.destination).collect();
         let removed: Vec<String> = gone.keys().filter(|name| !named(name)).cloned().collect();
         let tasks: Vec<Tasks> = gone.into_values().map(|one| one.tasks).collect();
-        if !Tasks::shut_down_all(&tasks, GRACE).await {
+        if !Tasks::shut_down_all(&tasks, STOP_TIMEOUT).await {
             tracing::warn!("a delivery to a destination that changed did not end in time");
         }
         for name in removed {

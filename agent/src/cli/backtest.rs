@@ -61,7 +61,7 @@ pub(super) struct Options {
     /// Exit 1 when recall is below this
     #[arg(long, value_name = "0…1", requires = "labels")]
     min_recall: Option<f64>,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
     /// Also write a page with a picture

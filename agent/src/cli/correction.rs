@@ -57,7 +57,7 @@ pub(super) struct AddOptions {
     /// Person who decided; shown beside the name of the token
     #[arg(long, default_value = "")]
     actor: String,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -86,7 +86,7 @@ pub(super) struct ListOptions {
     /// Only those written before this one
     #[arg(long, value_name = "ID")]
     before: Option<String>,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -103,7 +103,7 @@ pub(super) struct RevokeOptions {
     /// Person who decided; shown beside the name of the token
     #[arg(long, default_value = "")]
     actor: String,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -222,22 +222,19 @@ fn show_one(answer: &str, json: bool, what: &str) -> anyhow::Result<Exit> {
 }
 
 fn row(record: &CorrectionRecord) -> Vec<String> {
-    let stamp = |at: Timestamp| {
-        jiff::Timestamp::try_from(at).map_or_else(|_| at.as_millis().to_string(), |at| format!("{at:.0}"))
-    };
     let long = record.to.filter(|_| record.recurrence.is_none());
     let long = long.map(|to| format!(" ({})", format::duration(to.seconds_since(record.from))));
     [
         record.id.clone(),
         record.scope.to_string(),
         record.kind.to_string(),
-        stamp(record.from),
-        record.to.map_or_else(|| "for ever".to_owned(), stamp) + &long.unwrap_or_default(),
+        format::date_time(record.from),
+        record.to.map_or_else(|| "for ever".to_owned(), format::date_time) + &long.unwrap_or_default(),
         record.recurrence.as_ref().map(ToString::to_string).unwrap_or_default(),
         record.actor.clone(),
         record.reason.clone(),
         record.revoked.as_ref().map_or_else(String::new, |revoked| {
-            format!("revoked {} by {}: {}", stamp(revoked.at), revoked.actor, revoked.reason)
+            format!("revoked {} by {}: {}", format::date_time(revoked.at), revoked.actor, revoked.reason)
         }),
     ]
     .iter()

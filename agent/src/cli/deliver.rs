@@ -19,7 +19,7 @@ pub(super) struct RetryOptions {
     destination: Option<String>,
     #[command(flatten)]
     agent: AgentUrl,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -31,7 +31,7 @@ pub(super) struct Options {
     /// Longest time that a destination may take
     #[arg(long, default_value = "60s", value_name = "DURATION")]
     within: String,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

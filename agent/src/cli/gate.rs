@@ -26,7 +26,7 @@ pub(super) struct CheckOptions {
     /// Kind of change
     #[arg(long, default_value_t = DeployClass::Feature, value_parser = PossibleValuesParser::new(DeployClass::ALL.map(DeployClass::as_str)).try_map(|word| word.parse::<DeployClass>()))]
     class: DeployClass,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

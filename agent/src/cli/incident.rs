@@ -27,7 +27,7 @@ pub(super) struct ListOptions {
     /// Largest number to show, up to 1000
     #[arg(long, default_value_t = 20)]
     limit: u32,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -41,7 +41,7 @@ pub(super) struct AcknowledgeOptions {
     note: String,
     #[command(flatten)]
     agent: AgentUrl,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

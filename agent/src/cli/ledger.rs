@@ -43,7 +43,7 @@ struct Shared {
     /// Longest time it may take
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = patience)]
     timeout: Duration,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -84,7 +84,7 @@ pub(super) struct RecoverOptions {
     /// Longest time it may take
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = patience)]
     timeout: Duration,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

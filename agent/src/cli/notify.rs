@@ -33,7 +33,7 @@ pub(super) struct RouteOptions {
     /// Time as in 2026-11-21T03:00:00Z; now, unless it is given
     #[arg(long, value_name = "TIME")]
     at: Option<jiff::Timestamp>,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -45,7 +45,7 @@ pub(super) struct TestOptions {
     /// The config that knows the destinations
     #[arg(short, long, default_value = "lookout.yaml", value_name = "FILE")]
     config: PathBuf,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -25,7 +25,7 @@ pub(super) struct Options {
     /// The config that knows the name
     #[arg(short, long, default_value = "lookout.yaml", value_name = "FILE")]
     config: PathBuf,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -46,7 +46,7 @@ pub(super) struct AddOptions {
     /// Reason, for everyone who wonders
     #[arg(long)]
     reason: String,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -61,7 +61,7 @@ enum Severity {
 pub(super) struct ListOptions {
     #[command(flatten)]
     agent: AgentUrl,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -72,7 +72,7 @@ pub(super) struct ExpireOptions {
     id: String,
     #[command(flatten)]
     agent: AgentUrl,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -26,7 +26,7 @@ pub(super) struct Options {
     /// Other tiers than those of the spec, like `page 1h/5m x14.4; ticket 1d/2h x3`
     #[arg(long)]
     tiers: Option<String>,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

@@ -20,7 +20,7 @@ use lookout_model::ComponentEvidence;
 pub(super) struct Options {
     #[command(flatten)]
     agent: AgentUrl,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }

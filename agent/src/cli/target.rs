@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use http::Method;
-use lookout_model::{Pause, PauseRecord, Timestamp, format};
+use lookout_model::{Pause, PauseRecord, format};
 use lookout_runtime::clock::{Clock as _, SystemClock};
 use serde::Deserialize;
 use serde_json::json;
@@ -26,7 +26,7 @@ pub(super) enum Verb {
 pub(super) struct ListOptions {
     #[command(flatten)]
     agent: AgentUrl,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -43,7 +43,7 @@ pub(super) struct PauseOptions {
     /// Reason, for everyone who sees the figures
     #[arg(long)]
     reason: String,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -54,7 +54,7 @@ pub(super) struct ResumeOptions {
     agent: AgentUrl,
     /// Name of the target
     name: String,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
@@ -103,7 +103,7 @@ fn show(answer: &str, json: bool) -> anyhow::Result<Exit> {
         serde_json::from_str(answer).context("the agent's answer is of another version")?;
     let now = SystemClock.now();
     let text = match pause.until > now {
-        true => format!("{}: paused until {}", pause.target, stamp(pause.until)),
+        true => format!("{}: paused until {}", pause.target, format::date_time(pause.until)),
         false => format!("{}: probed again", pause.target),
     };
     output::line(&format::printable(&text));
@@ -145,7 +145,7 @@ fn list(options: &ListOptions) -> anyhow::Result<Exit> {
             row.protocol.clone(),
             labels.join(" "),
             pause.map_or_else(|| "probed".to_owned(), |pause| pause.cause.to_string()),
-            pause.and_then(|pause| pause.until).map(stamp).unwrap_or_default(),
+            pause.and_then(|pause| pause.until).map(format::date_time).unwrap_or_default(),
             pause.and_then(|pause| pause.actor.clone()).unwrap_or_default(),
             pause.map(|pause| pause.reason.clone()).unwrap_or_default(),
         ]
@@ -156,8 +156,4 @@ fn list(options: &ListOptions) -> anyhow::Result<Exit> {
     let rows: Vec<Vec<String>> = listed.targets.iter().map(row).collect();
     output::data(&output::table(&["target", "protocol", "labels", "", "until", "by", "reason"], &rows));
     Ok(Exit::Fine)
-}
-
-fn stamp(at: Timestamp) -> String {
-    jiff::Timestamp::try_from(at).map_or_else(|_| at.as_millis().to_string(), |at| format!("{at:.0}"))
 }

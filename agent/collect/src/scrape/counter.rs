@@ -8,7 +8,7 @@ use super::life::Life;
 const MOST_VANISHED: usize = 100_000;
 
 /// Largest value a counter can have: above it, a float no longer counts by ones.
-const MOST: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Multiple of the largest growth so far that a sibling of a restarted counter may show and still count from zero.
 const SIBLING_FACTOR: f64 = 4.0;
@@ -80,7 +80,7 @@ impl CounterSet {
     pub(super) fn advance(&mut self, series: Vec<SeriesValue>, life: Life) -> Growth {
         self.scrapes += 1;
         let mut growth = Growth::default();
-        let sane = |series: &SeriesValue| (0.0..=MOST).contains(&series.value);
+        let sane = |series: &SeriesValue| (0.0..=MAX_EXACT).contains(&series.value);
         let from_zero = self.siblings_restarted(&series, life);
         for now in series {
             if !sane(&now) {

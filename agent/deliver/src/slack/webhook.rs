@@ -16,7 +16,7 @@ use lookout_runtime::clock::Clock;
 
 const WHO: &str = "slack webhook";
 /// Time for which an unknown webhook is tried again: it may have been deleted by mistake, or pasted wrong.
-const PATIENCE: Duration = Duration::from_secs(3600);
+const UNKNOWN_RETRIED_FOR: Duration = Duration::from_secs(3600);
 
 pub(crate) struct Webhook {
     name: String,
@@ -53,7 +53,7 @@ impl Webhook {
                 "; check that the webhook's URL is the one Slack shows, that its app is still installed and that its \
                  channel is not archived",
             );
-            if self.clock.now().since(at) < PATIENCE {
+            if self.clock.now().since(at) < UNKNOWN_RETRIED_FOR {
                 refused.retry = Retry::BackOff;
             }
         }

@@ -145,7 +145,7 @@ impl Writer<'_, '_> {
     fn labelled(&mut self, name: &str, help: &'static str, labels: &[(&str, &str)], value: f64) {
         let mut all: Vec<(&str, &str)> = self.labels.clone();
         all.extend_from_slice(labels);
-        self.families.gauge(name, help, &all, value);
+        self.families.gauge(name, help, all.as_slice(), value);
     }
 }
 

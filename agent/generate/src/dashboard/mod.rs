@@ -16,6 +16,7 @@ use super::promql::identity;
 use super::promql::quoted;
 use super::{MARK, links};
 use lookout_config::{Config, Slo};
+use lookout_runtime::events::names;
 use panel::{Panel, Target};
 
 /// Returns the overview: one table of all SLOs, and the agent itself.
@@ -96,7 +97,7 @@ fn agent_address() -> Value {
         "label": "Agent",
         "type": "query",
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
-        "query": "label_values(lookout_build_info, external_url)",
+        "query": format!("label_values({}, external_url)", names::BUILD_INFO),
         "refresh": 2,
         "hide": 2,
         "multi": false,

@@ -188,7 +188,7 @@ fn host() -> Vec<Panel> {
             .bounds(Some(0.0), None)
     };
     // the figures of the machine are the agent's alone; those of the process have a name that every process has
-    let ours = |metric: &str| format!("{metric} and on (instance, job) lookout_build_info");
+    let ours = |metric: &str| format!("{metric} and on (instance, job) {}", names::BUILD_INFO);
     vec![
         Panel::row("The agent's process and machine", 22),
         panel(

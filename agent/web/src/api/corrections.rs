@@ -24,7 +24,7 @@ const LONGEST_NAME: usize = 200;
 /// Largest distance from now at which a correction may begin and end: the retention of incidents.
 const FURTHEST: Duration = Duration::from_secs(400 * 86_400);
 /// Number of names that a refusal lists.
-const LISTED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -207,8 +207,8 @@ fn check_scope(scope: &CorrectionScope, state: &State) -> Result<(), Problem> {
         return Ok(());
     }
     let shown: String = name.chars().take(LONGEST_NAME).collect();
-    let mut listed = known.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
-    if known.len() > LISTED {
+    let mut listed = known.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>().join(", ");
+    if known.len() > MAX_NAMED {
         listed.push_str(", …");
     }
     let (code, what) = match scope {

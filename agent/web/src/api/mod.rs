@@ -68,7 +68,7 @@ fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
 struct Limit(u32);
 
 impl Limit {
-    const MOST: u32 = 1000;
+    const MAX_ROWS: u32 = 1000;
 }
 
 impl Default for Limit {
@@ -81,10 +81,10 @@ impl TryFrom<u32> for Limit {
     type Error = String;
 
     fn try_from(rows: u32) -> Result<Self, String> {
-        if (1..=Self::MOST).contains(&rows) {
+        if (1..=Self::MAX_ROWS).contains(&rows) {
             Ok(Self(rows))
         } else {
-            Err(format!("limit must lie between 1 and {}", Self::MOST))
+            Err(format!("limit must lie between 1 and {}", Self::MAX_ROWS))
         }
     }
 }

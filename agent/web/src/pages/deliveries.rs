@@ -104,7 +104,7 @@ struct AlertRow {
 }
 
 /// Most alerts that the page shows; the API has all of them.
-const SHOWN: usize = 500;
+const MAX_ROWS: usize = 500;
 
 fn alert_rows(state: &State, now: Timestamp) -> Vec<AlertRow> {
     let mut rows = Vec::new();
@@ -126,7 +126,7 @@ fn alert_rows(state: &State, now: Timestamp) -> Vec<AlertRow> {
     }
     // what is held back first
     rows.sort_by(|a, b| (a.symbol == "page", &a.name).cmp(&(b.symbol == "page", &b.name)));
-    rows.truncate(SHOWN);
+    rows.truncate(MAX_ROWS);
     rows
 }
 

@@ -13,7 +13,7 @@ use crate::attention::Attention;
 use crate::{Problem, State};
 
 /// Number of resolved incidents on the page. Every open one is there: a message about many links to this page.
-const SHOWN: u32 = 50;
+const MAX_RESOLVED: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "incidents.html")]
@@ -49,7 +49,7 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
 /// Returns every open incident and the newest of the resolved ones, newest first.
 async fn open_and_newest(state: &State) -> Result<Vec<IncidentRecord>, LedgerError> {
     let mut incidents = state.ledger.open_incidents().await?;
-    let newest = state.ledger.incidents(None, SHOWN).await?;
+    let newest = state.ledger.incidents(None, MAX_RESOLVED).await?;
     incidents.extend(newest.into_iter().filter(|incident| incident.resolved_at.is_some()));
     incidents.sort_by_key(|incident| core::cmp::Reverse(incident.detected_at));
     Ok(incidents)

@@ -21,7 +21,7 @@ use lookout_model::{Timestamp, format};
 
 /// Number of incidents of all SLOs that are searched for those of this one, and number of those shown.
 const SEARCHED: u32 = 500;
-const SHOWN: usize = 20;
+const MAX_INCIDENTS: usize = 20;
 
 /// Number of columns of the history, and the longest time they cover.
 const BINS: u32 = 96;
@@ -135,7 +135,7 @@ pub(crate) async fn show(
         detection: spec.map(detection).unwrap_or_default(),
         history: counts.ok().map(|counts| history(slo, &counts, &excluded, now)),
         incidents: mine
-            .take(SHOWN)
+            .take(MAX_INCIDENTS)
             .map(|incident| IncidentRow::attended(&incident, &state.config, &attention, now))
             .collect(),
         ledger_fails,

@@ -72,7 +72,7 @@ struct Link {
 }
 
 /// Rows that are listed: those of a bad day.
-const LISTED: usize = 24;
+const MAX_HOURS: usize = 24;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wanted {
@@ -159,7 +159,7 @@ fn draw(history: &History, last: Last, now: Timestamp) -> Drawn {
         failures: chart::history(&counts, &without),
         durations: chart::durations(&durations.collect::<Vec<_>>()),
         step: format::elapsed(history.step),
-        rows: notable.take(LISTED).map(row).collect(),
+        rows: notable.take(MAX_HOURS).map(row).collect(),
     }
 }
 

@@ -19,7 +19,7 @@ use super::{Discoverer, DiscoveryError};
 use crate::probe::{code_name, look_up};
 
 /// Time that one server may take before the next one is asked.
-const PATIENCE: Duration = Duration::from_secs(3);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Records of names.
 pub(super) struct Records {
@@ -37,7 +37,7 @@ impl Records {
         let mut failure = String::from("no name server is known: write `server`");
         for server in servers {
             let asked = look_up(&self.random, *server, name, self.source.record);
-            failure = match tokio::time::timeout(PATIENCE, asked).await {
+            failure = match tokio::time::timeout(QUERY_TIMEOUT, asked).await {
                 Ok(Ok(answer)) => match answer.metadata.response_code {
                     ResponseCode::NoError => return Ok(self.addresses(&answer)),
                     code @ ResponseCode::NXDomain => {
@@ -47,7 +47,7 @@ impl Records {
                     code => format!("{server} says {}", code_name(code)),
                 },
                 Ok(Err(detail)) => detail,
-                Err(_) => format!("{server} gave no answer within {PATIENCE:?}"),
+                Err(_) => format!("{server} gave no answer within {QUERY_TIMEOUT:?}"),
             };
         }
         Err(DiscoveryError::Dns(format!("{name}: {failure}")))

@@ -7,7 +7,7 @@ use super::DiscoveryError;
 const FILE: &str = "/etc/resolv.conf";
 
 /// Servers that are asked at most, as the system's resolver does.
-const MOST: usize = 3;
+const MAX_NAME_SERVERS: usize = 3;
 
 /// Reads the servers, each time anew: a network may change.
 pub(super) async fn of_system() -> Result<Vec<SocketAddr>, DiscoveryError> {
@@ -22,7 +22,7 @@ fn parse(text: &str) -> Vec<SocketAddr> {
         let address = words.next().filter(|word| *word == "nameserver").and_then(|_| words.next())?;
         Some(SocketAddr::new(address.parse::<IpAddr>().ok()?, 53))
     };
-    text.lines().filter_map(server).take(MOST).collect()
+    text.lines().filter_map(server).take(MAX_NAME_SERVERS).collect()
 }
 
 #[cfg(test)]
