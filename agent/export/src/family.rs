@@ -107,16 +107,17 @@ impl Families {
 fn sample(out: &mut String, name: &str, labels: Labels<'_>, value: f64) {
     let Labels { written, more } = labels;
     out.push_str(name);
-    if !written.is_empty() || !more.is_empty() {
+    if written.is_empty() && more.is_empty() {
+        out.push(' ');
+    } else {
         out.push('{');
         out.push_str(written);
         if !written.is_empty() && !more.is_empty() {
             out.push(',');
         }
         write_labels(out, more.iter().copied());
-        out.push('}');
+        out.push_str("} ");
     }
-    out.push(' ');
     write_value(out, value);
     out.push('\n');
 }

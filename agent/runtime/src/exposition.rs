@@ -74,24 +74,30 @@ pub fn write_labels<'a>(out: &mut String, labels: impl IntoIterator<Item = (&'a 
 /// Writes the name of a series, in two parts, its labels as they are written, and the space before its value.
 pub fn write_series(out: &mut String, name: [&str; 2], labels: &str) {
     name.iter().for_each(|part| out.push_str(part));
-    if !labels.is_empty() {
+    if labels.is_empty() {
+        out.push(' ');
+    } else {
         out.push('{');
         out.push_str(labels);
-        out.push('}');
+        out.push_str("} ");
     }
-    out.push(' ');
+}
+
+/// Writes a whole number.
+pub fn write_count(out: &mut String, count: u64) {
+    out.push_str(itoa::Buffer::new().format(count));
 }
 
 /// Writes a value. Most are whole, and these take a fifth of the time.
 pub fn write_value(out: &mut String, value: f64) {
     /// Every whole number up to this has a value of its own.
     const MAX_EXACT: f64 = (1_u64 << 53) as f64;
-    // writing to a string cannot fail
-    let _ = if value.abs() <= MAX_EXACT && value.fract() == 0.0 {
-        write!(out, "{}", value as i64)
+    if value.abs() <= MAX_EXACT && value.fract() == 0.0 {
+        out.push_str(itoa::Buffer::new().format(value as i64));
     } else {
-        write!(out, "{value}")
-    };
+        // writing to a string cannot fail
+        let _ = write!(out, "{value}");
+    }
 }
 
 fn escape(out: &mut String, text: &str) {

@@ -7,10 +7,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 use metrics::{GaugeFn as _, HistogramFn};
 
 use super::exemplar::{Trace, current};
-use crate::exposition::{Format, write_series, write_value};
+use crate::exposition::{Format, write_count, write_series, write_value};
+
+/// Bounds of buckets. They rise.
+pub(super) struct Bounds {
+    values: Box<[f64]>,
+    /// The end of the line of each bucket, before its count: `0.005"} `. The last one has all samples.
+    texts: Box<[Box<str>]>,
+}
+
+impl Bounds {
+    pub(super) fn new(values: &[f64]) -> Self {
+        let text = |bound: &f64| {
+            let mut text = String::new();
+            write_value(&mut text, *bound);
+            (text + "\"} ").into_boxed_str()
+        };
+        let texts = values.iter().map(text).chain(["+Inf\"} ".into()]).collect();
+        Self { values: values.into(), texts }
+    }
+}
 
 pub(super) struct Histogram {
-    bounds: Arc<[f64]>,
+    bounds: Arc<Bounds>,
     /// Samples by the first bound that is not below them; the last place is for those above all bounds.
     counts: Box<[AtomicU64]>,
     /// The bits of the sum.
@@ -27,8 +46,8 @@ struct Exemplar {
 }
 
 impl Histogram {
-    pub(super) fn new(bounds: Arc<[f64]>) -> Self {
-        let counts = (0..=bounds.len()).map(|_| AtomicU64::default()).collect();
+    pub(super) fn new(bounds: Arc<Bounds>) -> Self {
+        let counts = (0..=bounds.values.len()).map(|_| AtomicU64::default()).collect();
         Self { bounds, counts, sum: AtomicU64::default(), exemplars: Mutex::default() }
     }
 
@@ -51,22 +70,16 @@ impl Histogram {
             Format::OpenMetrics => self.exemplars.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         };
         let comma = if labels.is_empty() { "" } else { "," };
-        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
+        let begin = [name, "_bucket{", labels, comma, "le=\""].concat();
         let mut count = 0_u64;
-        for (place, (bound, samples)) in bounds.zip(&self.counts).enumerate() {
+        for (place, (text, samples)) in self.bounds.texts.iter().zip(&self.counts).enumerate() {
             count = count.saturating_add(samples.load(Ordering::Acquire));
-            // writing to a string cannot fail
-            for part in [name, "_bucket{", labels, comma, "le=\""] {
-                out.push_str(part);
-            }
-            if bound.is_finite() {
-                write_value(out, bound);
-            } else {
-                out.push_str("+Inf");
-            }
-            let _ = write!(out, "\"}} {count}");
+            out.push_str(&begin);
+            out.push_str(text);
+            write_count(out, count);
             if let Some(Exemplar { value, trace, .. }) = exemplars.iter().find(|kept| kept.place == place) {
                 let at = trace.at.as_seconds_f64();
+                // writing to a string cannot fail
                 let _ = write!(out, " # {{trace_id=\"{:032x}\"}} {value} {at:.3}", trace.id);
             }
             out.push('\n');
@@ -76,7 +89,8 @@ impl Histogram {
         write_value(out, sum);
         out.push('\n');
         write_series(out, [name, "_count"], labels);
-        let _ = writeln!(out, "{count}");
+        write_count(out, count);
+        out.push('\n');
     }
 }
 
@@ -85,7 +99,7 @@ impl HistogramFn for Histogram {
         if !value.is_finite() {
             return;
         }
-        let place = self.bounds.partition_point(|bound| *bound < value);
+        let place = self.bounds.values.partition_point(|bound| *bound < value);
         if let Some(count) = self.counts.get(place) {
             count.fetch_add(1, Ordering::AcqRel);
         }

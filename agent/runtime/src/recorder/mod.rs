@@ -7,16 +7,15 @@ mod exemplar;
 mod histogram;
 mod table;
 
-use core::fmt::Write as _;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use metrics::{Counter, Gauge, Key, KeyName, Metadata, SharedString, Unit};
 
-use crate::exposition::{Format, Kind, write_series, write_value};
+use crate::exposition::{Format, Kind, write_count, write_series, write_value};
 pub use exemplar::with_trace;
-use histogram::Histogram;
+use histogram::{Bounds, Histogram};
 use table::Table;
 
 /// Collects metrics. Clones share one collection.
@@ -25,8 +24,8 @@ pub struct Recorder(Arc<Collection>);
 
 struct Collection {
     /// Bounds of histograms by name, and those of all others.
-    bounds: BTreeMap<&'static str, Arc<[f64]>>,
-    other_bounds: Arc<[f64]>,
+    bounds: BTreeMap<&'static str, Arc<Bounds>>,
+    other_bounds: Arc<Bounds>,
     help: RwLock<BTreeMap<String, SharedString>>,
     counters: Table<AtomicU64>,
     gauges: Table<AtomicU64>,
@@ -44,8 +43,8 @@ impl Recorder {
     #[must_use]
     pub fn new(bounds: &[f64], named: &[(&'static str, &[f64])]) -> Self {
         Self(Arc::new(Collection {
-            bounds: named.iter().map(|(name, bounds)| (*name, Arc::from(*bounds))).collect(),
-            other_bounds: Arc::from(bounds),
+            bounds: named.iter().map(|(name, bounds)| (*name, Arc::new(Bounds::new(bounds)))).collect(),
+            other_bounds: Arc::new(Bounds::new(bounds)),
             help: RwLock::default(),
             counters: Table::default(),
             gauges: Table::default(),
@@ -64,8 +63,8 @@ impl Recorder {
             head(out, name, Kind::Counter);
             for (labels, value) in series {
                 write_series(out, [name, ""], labels);
-                // writing to a string cannot fail
-                let _ = writeln!(out, "{}", value.load(Ordering::Acquire));
+                write_count(out, value.load(Ordering::Acquire));
+                out.push('\n');
             }
         });
         self.0.gauges.each(|name, series| {
