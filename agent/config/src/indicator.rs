@@ -240,7 +240,9 @@ fn read_probe_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Opt
     let target = reader.required(&fields, probe::TARGET, "name one of `targets` in lookout.yaml")?;
     let counted = match (fields.get(probe::OUTCOME), fields.get(probe::CERTIFICATE_DAYS)) {
         (Some(at), None) => reader.choice(&at, &[("ok", Probes::Ok)])?,
-        (None, Some(at)) => Probes::Valid(u32::try_from(read_whole(reader, &at, 1, 3650)?).ok()?),
+        (None, Some(at)) => {
+            Probes::Valid(u32::try_from(read_whole(reader, &at, probe::CERTIFICATE_DAYS)?).ok()?)
+        }
         (None, None) => Probes::All,
         (Some(_), Some(at)) => {
             let help = "write two SLOs: one about outcomes, one about the certificate";

@@ -106,6 +106,18 @@ pub(crate) struct Object {
     pub(crate) base: Option<&'static Self>,
 }
 
+impl Shape {
+    /// Returns the bounds of the whole number that it takes.
+    pub(crate) fn whole(self) -> Option<(u64, u64)> {
+        match self {
+            Self::Whole(least, most) => Some((least, most)),
+            Self::About(_, shape) => shape.whole(),
+            Self::AnyOf(shapes) | Self::OneOf(shapes) => shapes.iter().find_map(|shape| shape.whole()),
+            _ => None,
+        }
+    }
+}
+
 impl Key {
     /// Returns the same key with a narrower shape, in a special case of its mapping.
     pub(crate) const fn of(self, shape: Shape) -> Self {
@@ -157,7 +169,7 @@ impl Object {
     pub(crate) fn expect_key(&'static self, key: Key) {
         debug_assert!(self.has(key.name), "{} has no key `{}`", self.path, key.name);
         #[cfg(test)]
-        super::reads::note(self, key);
+        super::reads_tests::note(self, key);
     }
 
     /// Returns whether a value of it is a secret.

@@ -15,6 +15,15 @@ const TLS_OPTIONS: Shape = AnyOf(&[Mapping(tls::OBJECT), Switch]);
 const ASSERTIONS: Shape = AnyOf(&[Text, List(&Text)]);
 
 /// A status, a class of them or a range.
+/// Most addresses of a target that is discovered.
+const MAX_ADDRESSES: u64 = 1000;
+/// Most header fields that `max_headers` may allow.
+const MAX_HEADERS_LIMIT: u64 = 4096;
+/// Most redirects that `redirects` may allow.
+const REDIRECT_LIMIT: u64 = 20;
+/// Most bytes of an echo request, which fits a packet that is not fragmented.
+const SIZE_LIMIT: u64 = 1400;
+
 const STATUS: Shape = AnyOf(&[Whole(100, 599), Pattern("^ *[1-5]([0-9]{2} *(- *[1-5][0-9]{2} *)?|xx|XX)$")]);
 
 object! { target: "A target that is probed." {
@@ -43,7 +52,7 @@ object! { discover: "Addresses, each of which makes a target `NAME@ADDRESS`. The
     DNS = key("dns", Mapping(dns_addresses::OBJECT), "");
     KUBERNETES = key("kubernetes", Mapping(endpoint_slices::OBJECT), "");
     REFRESH = key("refresh", Duration, "Time between two lookups, at least 1s. `5s` for files and `30s` for others when it is missing.");
-    LIMIT = key("limit", Whole(1, 1000), "Most addresses. An answer with more is refused.").default("100");
+    LIMIT = key("limit", Whole(1, MAX_ADDRESSES), "Most addresses. An answer with more is refused.").default("100");
 } choices: &[&[FILES], &[DNS], &[KUBERNETES]]; }
 
 object! { dns_addresses: "Names whose records are the addresses." {
@@ -98,9 +107,9 @@ object! { http: "A request over HTTP." {
     TLS = key("tls", TLS_OPTIONS, "");
     VERSION = key("version", Values(&[Literal::Text("1.1"), Literal::Text("2"), Literal::Text("auto"), Literal::Number(1.1), Literal::Number(2.0)]), "Version of HTTP. `auto` and `2` use ALPN over TLS; without TLS, `2` needs prior knowledge.").default("\"1.1\"");
     BODY_LIMIT = key("body_limit", AnyOf(&[Whole(1, 67_108_864), Pattern("^[0-9]+ *(KiB|MiB|kB|MB|B)$")]), "Most bytes of an answer that are read.").default("1MiB");
-    MAX_HEADERS = key("max_headers", Whole(1, 4096), "Most header fields of an answer.").default("256");
+    MAX_HEADERS = key("max_headers", Whole(1, MAX_HEADERS_LIMIT), "Most header fields of an answer.").default("256");
     REDIRECTS = key("redirects", AnyOf(&[
-        Shape::About("Most redirects that are followed, within the origin.", &Whole(0, 20)),
+        Shape::About("Most redirects that are followed, within the origin.", &Whole(0, REDIRECT_LIMIT)),
         Mapping(redirects::OBJECT),
     ]), "").default("0");
     BASIC_AUTH = server::BASIC_AUTH;
@@ -126,7 +135,7 @@ object! { oauth2: "A bearer token by the client credentials grant of OAuth 2.0. 
 } }
 
 object! { redirects: "Redirects that are followed." {
-    LIMIT = required("limit", Whole(0, 20), "Most redirects that are followed.");
+    LIMIT = required("limit", Whole(0, REDIRECT_LIMIT), "Most redirects that are followed.");
     ORIGIN = key("origin", Word(&["same", "any"]), "Whether a redirect may lead to another origin.").default("same");
 } }
 
@@ -167,7 +176,7 @@ object! { dns: "A query to a name server." {
 
 object! { icmp: "An echo request." {
     HOST = required("host", Text, "A name or an address.");
-    SIZE = key("size", Whole(0, 1400), "Bytes of data.").default("56");
+    SIZE = key("size", Whole(0, SIZE_LIMIT), "Bytes of data.").default("56");
     EXPECT = tcp::EXPECT;
 } }
 

@@ -13,7 +13,7 @@ use super::oauth2::{self, OAuth2};
 use super::proxy::{self, Proxy};
 use super::tls::{self, TlsOptions};
 use crate::credentials::{Credentials, read_credentials, read_headers};
-use crate::keys::target;
+use crate::keys::{Key, target};
 
 /// Bytes of an answer that are read unless told otherwise.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -26,12 +26,6 @@ pub(crate) const KEPT_BODY_LIMIT: usize = 8 * 1024 * 1024;
 
 /// Header fields of an answer unless told otherwise.
 const MAX_HEADERS: usize = 256;
-
-/// Most header fields of an answer that may be asked for.
-const MAX_HEADERS_LIMIT: usize = 4096;
-
-/// Most redirects that may be followed.
-const REDIRECT_LIMIT: u32 = 20;
 
 /// A request over HTTP.
 #[derive(Debug, Clone)]
@@ -130,7 +124,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
     let tls = tls::read_optional(reader, fields, folder);
     let body_limit = read_body_limit(reader, fields);
     let max_headers = fields.get(target::http::MAX_HEADERS).map_or(Some(MAX_HEADERS), |at| {
-        read_whole(reader, &at, 1, MAX_HEADERS_LIMIT as u64).and_then(|most| usize::try_from(most).ok())
+        read_whole(reader, &at, target::http::MAX_HEADERS).and_then(|most| usize::try_from(most).ok())
     });
     let (url, tls) = (url?, tls?);
     if let (Some(at), "http") = (fields.get(target::http::TLS), url.scheme()) {
@@ -153,8 +147,9 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
     })
 }
 
-/// Reads a whole number within bounds.
-pub(crate) fn read_whole(reader: &mut Reader<'_>, at: &At<'_>, least: u64, most: u64) -> Option<u64> {
+/// Reads the whole number of a key, within the bounds that the key declares.
+pub(crate) fn read_whole(reader: &mut Reader<'_>, at: &At<'_>, key: Key) -> Option<u64> {
+    let (least, most) = key.shape.whole().unwrap_or((0, u64::MAX));
     let found = match &at.node.value {
         Value::Int(number) => u64::try_from(*number).ok(),
         _ => None,
@@ -182,7 +177,7 @@ fn read_version(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HttpVersion> {
 
 fn read_redirects(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Redirects> {
     if let Value::Int(_) = at.node.value {
-        let limit = read_whole(reader, at, 0, u64::from(REDIRECT_LIMIT))?;
+        let limit = read_whole(reader, at, target::http::REDIRECTS)?;
         return Some(Redirects { limit: u32::try_from(limit).ok()?, any_origin: false });
     }
     let fields = reader.fields(at, target::redirects::OBJECT)?;
@@ -191,7 +186,7 @@ fn read_redirects(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Redirects> {
         target::redirects::LIMIT,
         "say how many are followed at most, like `limit: 5`",
     );
-    let limit = limit.and_then(|at| read_whole(reader, &at, 0, u64::from(REDIRECT_LIMIT)));
+    let limit = limit.and_then(|at| read_whole(reader, &at, target::redirects::LIMIT));
     let any_origin = fields
         .get(target::redirects::ORIGIN)
         .map_or(Some(false), |at| reader.choice(&at, &[("same", false), ("any", true)]));

@@ -8,9 +8,6 @@ use crate::keys::target;
 /// Bytes of data in an echo request unless told otherwise.
 const SIZE: u64 = 56;
 
-/// Most bytes of data in an echo request.
-const SIZE_LIMIT: u64 = 1400;
-
 /// An echo request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IcmpCheck {
@@ -30,6 +27,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<IcmpC
         }
         found
     });
-    let size = fields.get(target::icmp::SIZE).map_or(Some(SIZE), |at| read_whole(reader, &at, 0, SIZE_LIMIT));
+    let size =
+        fields.get(target::icmp::SIZE).map_or(Some(SIZE), |at| read_whole(reader, &at, target::icmp::SIZE));
     Some(IcmpCheck { host: host?, size: usize::try_from(size?).ok()? })
 }

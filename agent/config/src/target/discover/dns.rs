@@ -33,7 +33,7 @@ pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>) -> Option<DnsAddresses>
     let record =
         fields.get(dns_addresses::TYPE).map_or(Some(RecordType::Srv), |at| reader.choice(&at, &types));
     let port = match fields.get(dns_addresses::PORT) {
-        Some(at) => read_whole(reader, &at, 1, u64::from(u16::MAX)).map(|port| u16::try_from(port).ok()),
+        Some(at) => read_whole(reader, &at, dns_addresses::PORT).map(|port| u16::try_from(port).ok()),
         None => Some(None),
     };
     let server = match fields.get(dns_addresses::SERVER) {

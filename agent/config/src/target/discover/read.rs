@@ -16,9 +16,8 @@ use crate::target::http::read_whole;
 use crate::target::read::read_target;
 use crate::yaml::Value;
 
-/// Addresses of one target unless it says otherwise, and the most it may say.
+/// Addresses of one target unless it says otherwise.
 const LIMIT: u64 = 100;
-const MAX_ADDRESSES: u64 = 1000;
 
 /// Time between two lookups unless it is written: files cost little, servers are spared.
 const REFRESH_FILES: Duration = Duration::from_secs(5);
@@ -64,8 +63,8 @@ pub(crate) fn read_targets(
     match discovery.targets(read) {
         Ok(targets) => ReadTargets { targets, discovery: Some(discovery) },
         Err(message) => {
-            let help =
-                format!("list 1 to {limit} addresses, each once; `limit` allows up to {MAX_ADDRESSES}");
+            let most = discover::LIMIT.shape.whole().map_or(0, |(_, most)| most);
+            let help = format!("list 1 to {limit} addresses, each once; `limit` allows up to {most}");
             reader.error(&asked, message, help);
             if let AddressSource::Files(files) = &discovery.source {
                 files::watch(reader, files);
@@ -85,7 +84,7 @@ struct Options {
 fn read_options(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Options> {
     let fields = reader.fields(at, discover::OBJECT)?;
     let limit =
-        fields.get(discover::LIMIT).map_or(Some(LIMIT), |at| read_whole(reader, &at, 1, MAX_ADDRESSES));
+        fields.get(discover::LIMIT).map_or(Some(LIMIT), |at| read_whole(reader, &at, discover::LIMIT));
     let refresh = match fields.get(discover::REFRESH) {
         Some(at) => read_refresh(reader, &at).map(Some),
         None => Some(None),
