@@ -191,28 +191,7 @@ impl Agent {
         start_storing(&dependencies, &rest);
         let (mut discoveries, lookups) = Discoveries::new(&dependencies);
         discoveries.assign(&config).await;
-        let state = lookout_web::State {
-            board: view.board.clone(),
-            ledger: Arc::clone(&dependencies.ledger),
-            clock: Arc::clone(&dependencies.clock),
-            config: Arc::clone(&config),
-            refused,
-            heartbeats: {
-                let heartbeats = dependencies.heartbeats.clone();
-                lookout_web::HeartbeatSink::new(move |name| heartbeats.note(name))
-            },
-            pauses: dependencies.pauses.clone(),
-            recorder: dependencies.recorder.clone(),
-            metrics: Default::default(),
-            host: Arc::new(Host::new()),
-            probes: probe_rows(&config, &view.latest),
-            discoveries: discoveries.view(),
-            receivers: receiver_rows(&outboxes.receivers()),
-            blackbox: blackbox_families(&config, &view.latest),
-            probe_maker: probe_maker(&dependencies.prober),
-            random: Arc::clone(&dependencies.random),
-            wake: Arc::clone(&wake),
-        };
+        let state = web_state(&config, &dependencies, &view, refused, &discoveries, &outboxes, &wake);
         if let Some(export) = metrics_export {
             start_metrics_export(export, &state, &rest);
         }
@@ -244,6 +223,38 @@ impl Agent {
             wake,
         };
         (running, requests, lookups)
+    }
+}
+
+/// Returns what pages, API and metrics read.
+fn web_state(
+    config: &Arc<Config>,
+    dependencies: &Dependencies,
+    view: &View,
+    refused: RefusedConfigs,
+    discoveries: &Discoveries,
+    outboxes: &Outboxes,
+    wake: &Arc<Notify>,
+) -> lookout_web::State {
+    let heartbeats = dependencies.heartbeats.clone();
+    lookout_web::State {
+        board: view.board.clone(),
+        ledger: Arc::clone(&dependencies.ledger),
+        clock: Arc::clone(&dependencies.clock),
+        config: Arc::clone(config),
+        refused,
+        heartbeats: lookout_web::HeartbeatSink::new(move |name| heartbeats.note(name)),
+        pauses: dependencies.pauses.clone(),
+        recorder: dependencies.recorder.clone(),
+        metrics: Default::default(),
+        host: Arc::new(Host::new()),
+        probes: probe_rows(config, &view.latest),
+        discoveries: discoveries.view(),
+        receivers: receiver_rows(&outboxes.receivers()),
+        blackbox: blackbox_families(config, &view.latest),
+        probe_maker: probe_maker(&dependencies.prober),
+        random: Arc::clone(&dependencies.random),
+        wake: Arc::clone(wake),
     }
 }
 

@@ -195,90 +195,91 @@ fn histogram_of(sli: &Sli) -> Option<(&Selector, &str)> {
 
 /// Returns the row of traffic: the rate of events and, where it is measured, their duration.
 fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
-    let sli = Sli::of(config, slo);
-    let title = links::slo_title(slo);
-    let role = |what: &str| format!("{} {what}", slo.name);
     let place = |x| Place { x, y, w: 12, h: SLO_HEIGHT - 1 };
-    let variables = [("job", MatchOp::Regex, "$job"), ("instance", MatchOp::Regex, "$instance")];
-    let at = |selector: &Selector| {
-        // the variable replaces the condition on the job here
-        let mut selector = selector.clone();
-        selector.matchers.retain(|matcher| matcher.label != "job");
-        promql::text(&promql::with(&selector, &variables))
+    let sli = Sli::of(config, slo);
+    let further = match (&slo.indicator, histogram_of(&sli)) {
+        (Indicator::Probe { target, .. }, _) => phases(slo, target, place(12)),
+        (_, Some(histogram)) => latency(slo, &sli, histogram, place(12)),
+        (_, None) => bad_share(slo, place(12)),
     };
+    vec![events(slo, &sli, place(0)), further]
+}
+
+/// Returns a selector that the variables of the dashboard narrow. `$job` replaces the selector's own condition on the job.
+fn narrowed(selector: &Selector) -> String {
+    let variables = [("job", MatchOp::Regex, "$job"), ("instance", MatchOp::Regex, "$instance")];
+    let mut selector = selector.clone();
+    selector.matchers.retain(|matcher| matcher.label != "job");
+    promql::text(&promql::with(&selector, &variables))
+}
+
+/// Returns the panel of good and bad events per second.
+fn events(slo: &Slo, sli: &Sli, place: Place) -> Panel {
     let base = base_window(slo).to_string();
     let rate = |counted: &Counted| match counted {
-        Counted::Counters(selector) => format!("sum(rate({}[$__rate_interval]))", at(selector)),
+        Counted::Counters(selector) => format!("sum(rate({}[$__rate_interval]))", narrowed(selector)),
         // an expression has its own conditions on jobs and instances
         Counted::Expression(_) => counted.rate(&base),
     };
     let (total, part) = (rate(&sli.total), rate(&sli.part));
     let rest = format!("clamp_min({total} - ({part} or 0 * {total}), 0)");
-    let (good, bad) = if sli.part_is_bad {
-        (rest, format!("{part} or 0 * {total}"))
-    } else {
-        (format!("{part} or 0 * {total}"), rest)
-    };
-    let rates = Panel::new(Kind::TimeSeries, &role("events"), &format!("{title}: events"), "Good and bad events per second. Bad ones spend the budget; none at all means idle, which is not an outage.", "reqps", place(0))
+    let part = format!("{part} or 0 * {total}");
+    let (good, bad) = if sli.part_is_bad { (rest, part) } else { (part, rest) };
+    let text = "Good and bad events per second. Bad ones spend the budget; none at all means idle, which is not an outage.";
+    let title = format!("{}: events", links::slo_title(slo));
+    Panel::new(Kind::TimeSeries, &role(slo, "events"), &title, text, "reqps", place)
         .targets(vec![Target::range(good, "good"), Target::range(bad, "bad")])
         .stacked()
+        .bounds(Some(0.0), None)
+}
+
+/// Returns the panel of the phases of a probe.
+fn phases(slo: &Slo, target: &str, place: Place) -> Panel {
+    let series = format!(
+        "{}{{target={},job=~\"$job\",instance=~\"$instance\"}}",
+        names::PROBE_PHASE_SECONDS,
+        quoted(target)
+    );
+    let text = "Where the time of the last probe went. One phase that grows alone names the culprit: name resolution, network, TLS or the service.";
+    let title = format!("{}: phases of a probe", links::slo_title(slo));
+    Panel::new(Kind::TimeSeries, &role(slo, "phases"), &title, text, "s", place)
+        .targets(vec![Target::range(format!("max by (phase) ({series})"), "{{phase}}")])
+        .stacked()
+        .bounds(Some(0.0), None)
+}
+
+/// Returns the panel of quantiles of a histogram, with the threshold of the SLO as a line.
+fn latency(slo: &Slo, sli: &Sli, (total, histogram): (&Selector, &str), place: Place) -> Panel {
+    let mut bucket = total.clone();
+    bucket.metric = format!("{histogram}_bucket");
+    let buckets = format!("sum by (le) (rate({}[$__rate_interval]))", narrowed(&bucket));
+    let quantile =
+        |q: f64, legend: &str| Target::histogram(format!("histogram_quantile({q}, {buckets})"), legend);
+    let text = "Quantiles of all events, errors included. Exemplars lead to traces.";
+    let title = format!("{}: latency", links::slo_title(slo));
+    let panel = Panel::new(Kind::TimeSeries, &role(slo, "latency"), &title, text, "s", place)
+        .targets(vec![quantile(0.5, "p50"), quantile(0.95, "p95"), quantile(0.99, "p99")])
         .bounds(Some(0.0), None);
-    let further = match &slo.indicator {
-        Indicator::Probe { target, .. } => {
-            let phases = format!(
-                "{}{{target={},job=~\"$job\",instance=~\"$instance\"}}",
-                names::PROBE_PHASE_SECONDS,
-                quoted(target)
-            );
-            Panel::new(Kind::TimeSeries, &role("phases"), &format!("{title}: phases of a probe"), "Where the time of the last probe went. One phase that grows alone names the culprit: name resolution, network, TLS or the service.", "s", place(12))
-                .targets(vec![Target::range(format!("max by (phase) ({phases})"), "{{phase}}")])
-                .stacked()
-                .bounds(Some(0.0), None)
-        }
-        Indicator::Scrape { .. }
-        | Indicator::Up { .. }
-        | Indicator::Prometheus { .. }
-        | Indicator::Composite(_) => match histogram_of(&sli) {
-            Some((total, histogram)) => {
-                let mut bucket = total.clone();
-                bucket.metric = format!("{histogram}_bucket");
-                let buckets = format!("sum by (le) (rate({}[$__rate_interval]))", at(&bucket));
-                let quantile = |q: f64, legend: &str| {
-                    Target::histogram(format!("histogram_quantile({q}, {buckets})"), legend)
-                };
-                let mut panel = Panel::new(
-                    Kind::TimeSeries,
-                    &role("latency"),
-                    &format!("{title}: latency"),
-                    "Quantiles of all events, errors included. Exemplars lead to traces.",
-                    "s",
-                    place(12),
-                )
-                .targets(vec![quantile(0.5, "p50"), quantile(0.95, "p95"), quantile(0.99, "p99")])
-                .bounds(Some(0.0), None);
-                let part = sli.part.counters().map_or([].as_slice(), |part| &part.matchers);
-                let limit = part.iter().find(|matcher| matcher.label == "le");
-                if let Some(limit) = limit.and_then(|matcher| matcher.value.parse::<f64>().ok()) {
-                    panel = panel.steps(vec![(None, "transparent"), (Some(limit), "red")]).lines();
-                }
-                panel
-            }
-            None => Panel::new(
-                Kind::TimeSeries,
-                &role("ratio"),
-                &format!("{title}: bad share"),
-                "Bad events of all events over the shortest window.",
-                "percentunit",
-                place(12),
-            )
-            .targets(vec![Target::range(
-                single(&format!("slo:sli_error:ratio_rate{}", base_window(slo)), &identity(slo)),
-                "bad",
-            )])
-            .steps(vec![(None, "transparent"), (Some(slo.objective().budget_ratio()), "red")])
-            .lines()
-            .bounds(Some(0.0), None),
-        },
-    };
-    vec![rates, further]
+    let part = sli.part.counters().map_or([].as_slice(), |part| &part.matchers);
+    let limit = part.iter().find(|matcher| matcher.label == "le");
+    match limit.and_then(|matcher| matcher.value.parse::<f64>().ok()) {
+        Some(limit) => panel.steps(vec![(None, "transparent"), (Some(limit), "red")]).lines(),
+        None => panel,
+    }
+}
+
+/// Returns the panel of the share of bad events, with the error budget as a line.
+fn bad_share(slo: &Slo, place: Place) -> Panel {
+    let ratio = single(&format!("slo:sli_error:ratio_rate{}", base_window(slo)), &identity(slo));
+    let text = "Bad events of all events over the shortest window.";
+    let title = format!("{}: bad share", links::slo_title(slo));
+    Panel::new(Kind::TimeSeries, &role(slo, "ratio"), &title, text, "percentunit", place)
+        .targets(vec![Target::range(ratio, "bad")])
+        .steps(vec![(None, "transparent"), (Some(slo.objective().budget_ratio()), "red")])
+        .lines()
+        .bounds(Some(0.0), None)
+}
+
+fn role(slo: &Slo, what: &str) -> String {
+    format!("{} {what}", slo.name)
 }
