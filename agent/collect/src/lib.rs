@@ -6,12 +6,12 @@ pub mod discover;
 mod jump;
 pub mod probe;
 pub mod promql;
-#[cfg(test)]
-mod rehearsal;
 mod resources;
 pub mod scrape;
 mod slots;
 mod stream_numbers;
+#[cfg(test)]
+mod test_clock;
 mod wording;
 
 use lookout_engine::{Counts, Slot};

@@ -17,7 +17,7 @@ mod entries;
 
 mod foreign;
 #[cfg(test)]
-mod golden;
+mod golden_tests;
 mod import;
 mod indicator;
 mod inputs;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::local::{Local, Reply};
+use super::test_server::{Local, Reply};
 use super::*;
 use lookout_ledger::{DeliveryStore, Ledger, SqliteLedger, WriteThroughLedger};
 use lookout_model::sample::lifecycle;

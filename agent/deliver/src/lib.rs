@@ -20,25 +20,25 @@ mod slack;
 mod webhook;
 
 #[cfg(test)]
-mod alertmanager_pair;
+mod alertmanager_pair_tests;
 #[cfg(test)]
-mod alertmanager_read_back;
+mod alertmanager_read_back_tests;
 #[cfg(test)]
-mod alertmanager_real;
+mod alertmanager_real_tests;
 #[cfg(test)]
-mod certificate;
-#[cfg(test)]
-mod email_real;
+mod email_real_tests;
 #[cfg(test)]
 mod group_tests;
-#[cfg(test)]
-mod local;
 #[cfg(test)]
 mod local_tests;
 #[cfg(test)]
 mod receiver_tests;
 #[cfg(test)]
 mod rendering_tests;
+#[cfg(test)]
+mod test_certificate;
+#[cfg(test)]
+mod test_server;
 
 use std::sync::Arc;
 use std::time::Duration;

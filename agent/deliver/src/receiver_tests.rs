@@ -3,7 +3,7 @@
 use lookout_engine::Severity;
 use serde_json::json;
 
-use super::local::{Local, Reply};
+use super::test_server::{Local, Reply};
 use super::*;
 use lookout_model::Timestamp;
 use lookout_model::sample::{T0, lifecycle};

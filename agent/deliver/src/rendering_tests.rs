@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::slack::golden::{groups, news_cases, notices};
+use crate::slack::golden_tests::{groups, news_cases, notices};
 use lookout_model::sample::{T0, lifecycle};
 use lookout_model::{Notice, OwnFault, Rehearsal, Timestamp};
 

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_composite_has_runbooks_and_no_rules() {
-        let folder = fixture::root().join("agent/config/tests/spec/composite");
+        let folder = test_fixture::root().join("agent/config/tests/spec/composite");
         let mut config = load_with(&folder, &|_| None).unwrap().0;
         let outputs = &mut config.outputs;
         (outputs.alerts, outputs.dashboards) =
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn rules_say_that_they_do_not_know_the_calendar() {
-        let mut config = fixture::titanic();
+        let mut config = test_fixture::titanic();
         config.slos.truncate(1);
         let slo = &mut config.slos[0];
         let start = jiff::civil::date(2024, 1, 1).at(0, 0, 0, 0);
@@ -175,6 +175,6 @@ mod tests {
 }
 
 #[cfg(test)]
-mod fixture;
+mod oracle_tests;
 #[cfg(test)]
-mod oracle;
+mod test_fixture;

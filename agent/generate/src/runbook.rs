@@ -305,12 +305,12 @@ fn front_matter(text: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
+    use super::super::test_fixture;
     use super::*;
 
     #[test]
     fn what_people_wrote_survives_and_what_is_generated_is_renewed() {
-        let mut config = fixture::titanic();
+        let mut config = test_fixture::titanic();
         let before = pages(&config).remove(0).contents;
         let edited = before
             .replacen("\n---\n", "\nlast_reviewed: 2026-01-02\ndrill: never\n---\n", 1)
@@ -326,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_page_written_before_there_was_a_head_becomes_the_body() {
-        let fresh = pages(&fixture::titanic()).remove(0).contents;
+        let fresh = pages(&test_fixture::titanic()).remove(0).contents;
         let merged = merge(&fresh, "# Old page\n\nDo this.\n");
         assert!(merged.starts_with("---\nalert: "), "{merged}");
         assert!(merged.ends_with(&format!("{END}\n\n# Old page\n\nDo this.\n")), "{merged}");

@@ -12,7 +12,7 @@ mod working;
 mod write_through;
 
 #[cfg(test)]
-mod contract;
+mod contract_tests;
 
 use core::time::Duration;
 

@@ -12,7 +12,7 @@ mod heartbeat;
 mod heartbeat_calls;
 mod history;
 #[cfg(test)]
-mod hostile;
+mod hostile_tests;
 mod http;
 mod icmp;
 mod inline;
@@ -26,7 +26,7 @@ mod pauses;
 mod prober;
 mod protocol;
 #[cfg(test)]
-mod real;
+mod real_tests;
 mod received;
 mod series;
 mod tcp;

@@ -23,7 +23,7 @@ mod known;
 mod ports;
 mod read;
 #[cfg(test)]
-mod real;
+mod real_tests;
 mod watch;
 mod windowed;
 

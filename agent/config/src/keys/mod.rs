@@ -15,7 +15,7 @@ pub(crate) mod kubernetes;
 pub(crate) mod openslo;
 pub(crate) mod pyrra;
 #[cfg(test)]
-pub(crate) mod reads;
+pub(crate) mod reads_tests;
 pub(crate) mod server;
 pub(crate) mod sloth;
 pub(crate) mod target;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Key, Object, SPEC_DOCUMENTS, Shape, agent, reads};
+use super::{Key, Object, SPEC_DOCUMENTS, Shape, agent, reads_tests};
 use crate::pointer_tests::{below, with_entry};
 use crate::{Format, ImportOptions, check_with, import, load_with};
 
@@ -45,8 +45,8 @@ fn every_declared_key_is_read_where_it_is_declared_and_no_other() {
     let all = all();
     assert!(all.len() > 60, "only {} mappings", all.len());
     let was_read = |object: &Object, key: &Key| {
-        let base = object.base.is_some_and(|base| reads::was_read(base, key.name));
-        base || reads::was_read(object, key.name)
+        let base = object.base.is_some_and(|base| reads_tests::was_read(base, key.name));
+        base || reads_tests::was_read(object, key.name)
     };
     let wrong = |(path, object): (&&str, &&'static Object)| {
         let keys = object.keys.iter().filter(|key| was_read(object, key) == key.unread);

@@ -7,7 +7,7 @@ mod text;
 mod webhook;
 
 #[cfg(test)]
-pub(crate) mod golden;
+pub(crate) mod golden_tests;
 
 pub(super) use api::WebApi;
 pub use text::slack_as_text;

@@ -30,9 +30,9 @@ mod writer;
 #[cfg(test)]
 mod disk_tests;
 #[cfg(test)]
-mod fault;
+mod fault_tests;
 #[cfg(test)]
-mod injected;
+mod injected_tests;
 #[cfg(test)]
 mod older_tests;
 

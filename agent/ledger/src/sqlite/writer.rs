@@ -20,7 +20,7 @@ pub(super) struct Writer {
     files: WatchedFiles,
     idle: Mutex<Idle>,
     #[cfg(test)]
-    pub(super) injected: super::injected::Injected,
+    pub(super) injected: super::injected_tests::Injected,
 }
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Writer {
             files,
             idle,
             #[cfg(test)]
-            injected: super::injected::Injected::default(),
+            injected: super::injected_tests::Injected::default(),
         })
     }
 
@@ -139,7 +139,7 @@ pub(super) struct WriteConnection<'a> {
     pub(super) connection: SqliteConnection,
     doing: &'static str,
     #[cfg(test)]
-    injected: &'a super::injected::Injected,
+    injected: &'a super::injected_tests::Injected,
 }
 
 impl WriteConnection<'_> {

@@ -8,7 +8,7 @@ use lookout_runtime::random::Random;
 
 use super::*;
 use crate::probe::{Heartbeats, Probe as _, Prober, Verdict};
-use crate::rehearsal::WallClock;
+use crate::test_clock::WallClock;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::rehearsal::{Meter, START, WallClock};
+use crate::test_clock::{Meter, START, WallClock};
 use lookout_config::{Check, Family, HttpCheck, JourneyCheck, JourneyStep};
 use lookout_runtime::events::names;
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::promql::QueryApi;
-use crate::rehearsal::{Meter, START, WallClock};
+use crate::test_clock::{Meter, START, WallClock};
 use lookout_config::{Credentials, Ratio};
 use lookout_promql::client::{Answer, ErrorType, Question, Series, When};
 use lookout_promql::query::{Dialect, EventQuery, Query};

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::rehearsal::{Meter, START, WallClock};
+use crate::test_clock::{Meter, START, WallClock};
 use lookout_promql::selector::Selector;
 
 type Answer = Result<String, FetchError>;

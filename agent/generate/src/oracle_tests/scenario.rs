@@ -8,7 +8,7 @@ use lookout_engine::{
 };
 use serde_json::{Value, json};
 
-use super::super::{fixture, promql::matcher};
+use super::super::{promql::matcher, test_fixture};
 use super::{promtool, rules_without};
 use lookout_config::{Config, Indicator, Ratio, Scrape, Slo};
 use lookout_promql::selector::{MatchOp, Selector};
@@ -70,7 +70,7 @@ pub(super) fn policy(percent: f64, method: Method) -> Policy {
         until: None,
     };
     let tiers = vec![tier(Severity::Page, 60, 5, 14.4), tier(Severity::Ticket, 120, 15, 6.0)];
-    Policy { tiers, method, ..fixture::policy(percent, Window::days(30), Grid::MINUTE) }
+    Policy { tiers, method, ..test_fixture::policy(percent, Window::days(30), Grid::MINUTE) }
 }
 
 /// Returns the period of a slot: the month of 31 days before the edge, or the one of 30 days after it.
@@ -181,7 +181,7 @@ impl Scenario {
 
     pub(super) fn slo(&self, name: &str, policy: &Policy) -> Slo {
         let indicator = Indicator::Scrape { source: self.name.to_owned(), ratio: self.ratio() };
-        Slo { policy: policy.clone(), ..fixture::slo(name, 99.9, indicator) }
+        Slo { policy: policy.clone(), ..test_fixture::slo(name, 99.9, indicator) }
     }
 
     fn series(&self) -> Vec<Value> {
@@ -242,7 +242,7 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn new(scenarios: &[Scenario]) -> Self {
-        let mut config = fixture::titanic();
+        let mut config = test_fixture::titanic();
         config.slos.clear();
         config.scrapes = scenarios
             .iter()

@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::alertmanager_real::{Alertmanager, Place, delivery, free_address};
-use super::local::Local;
+use super::alertmanager_real_tests::{Alertmanager, Place, delivery, free_address};
+use super::test_server::Local;
 use super::*;
 use lookout_config::AlertmanagerSettings;
 use lookout_model::format::rfc3339;

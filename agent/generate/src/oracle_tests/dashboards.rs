@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{artifacts, assert_promql, fixture};
+use super::{artifacts, assert_promql, test_fixture};
 
 fn dashboards() -> Vec<Value> {
-    let list: Vec<Value> = artifacts(&fixture::titanic())
+    let list: Vec<Value> = artifacts(&test_fixture::titanic())
         .iter()
         .filter(|artifact| artifact.path.extension().is_some_and(|ending| ending == "json"))
         .map(|artifact| serde_json::from_str(&artifact.contents).unwrap())

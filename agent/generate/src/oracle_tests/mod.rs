@@ -17,7 +17,7 @@ use std::process::Command;
 
 use lookout_engine::{BurnFactor, Grid, Guard, Method, Policy, Severity, SliceTarget, Tier, Window};
 
-use super::{artifacts, drift, fixture, rules, write};
+use super::{artifacts, drift, rules, test_fixture, write};
 use lookout_config::Config;
 
 /// Runs a tool of a Debian package; a failure shows its output.
@@ -78,7 +78,7 @@ fn rules_without(config: &Config, unread: &[&str]) -> String {
 
 /// Returns the fixture with its files in a folder of their own.
 fn elsewhere(folder: &Path) -> Config {
-    let mut config = fixture::titanic();
+    let mut config = test_fixture::titanic();
     config.outputs.alerts = Some(folder.join("alerts"));
     config.outputs.prometheus_rules = None;
     config.outputs.alertmanager_config = None;
@@ -109,7 +109,7 @@ fn assert_sound(config: &Config) {
 
 #[test]
 fn the_committed_files_are_those_of_the_specs() {
-    let list = artifacts(&fixture::titanic());
+    let list = artifacts(&test_fixture::titanic());
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         write(&list).unwrap();
     }
@@ -131,7 +131,7 @@ fn demo_scales_below_a_minute_pass() {
         config.grid = Grid::try_new(grid).unwrap();
         for slo in &mut config.slos {
             let percent = slo.policy.objective.percent();
-            slo.policy = fixture::policy(percent, period, config.grid);
+            slo.policy = test_fixture::policy(percent, period, config.grid);
         }
         assert_sound(&config);
     }
@@ -145,7 +145,7 @@ fn policies_of_all_kinds_pass() {
     config.slos.retain(|slo| slo.name != "journey");
     config.slos[0].labels = BTreeMap::from([("team".to_owned(), "deck".to_owned())]);
     // 90 %: a factor of 14.4 cannot be reached, and both tiers that can have to hold
-    let base = fixture::policy(90.0, Window::days(28), Grid::MINUTE);
+    let base = test_fixture::policy(90.0, Window::days(28), Grid::MINUTE);
     let mut held = base.tiers.clone();
     held.iter_mut().for_each(|tier| tier.hold_seconds = 120);
     config.slos[0].policy = Policy { tiers: held, ..base };
@@ -162,11 +162,11 @@ fn policies_of_all_kinds_pass() {
         tiers: vec![tier(60, 5, 10.0, 0), tier(120, 10, 5.0, 300)],
         guard: Guard { minimum_events: 500, minimum_bad: 20, ..Guard::default() },
         data_alert: None,
-        ..fixture::policy(99.5, Window::days(7), Grid::MINUTE)
+        ..test_fixture::policy(99.5, Window::days(7), Grid::MINUTE)
     };
     // no tier at all
     config.slos[2].policy =
-        Policy { tiers: Vec::new(), ..fixture::policy(99.0, Window::days(30), Grid::MINUTE) };
+        Policy { tiers: Vec::new(), ..test_fixture::policy(99.0, Window::days(30), Grid::MINUTE) };
     assert_sound(&config);
     let rules = fs::read_to_string(folder.path().join("alerts/titanic.rules.yaml")).unwrap();
     for expected in ["team: deck", "for: 120s", "hold: 5m", ">= 500", ">= 20"] {
@@ -274,7 +274,7 @@ fn slos_that_are_evaluated_at_different_intervals_pass() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = elsewhere(folder.path());
     config.slos.truncate(2);
-    config.slos[1].policy = fixture::policy(99.0, Window::days(3), Grid::try_new(5).unwrap());
+    config.slos[1].policy = test_fixture::policy(99.0, Window::days(3), Grid::try_new(5).unwrap());
     let seconds: Vec<u32> = config.slos.iter().map(rules::evaluation_seconds).collect();
     assert_ne!(seconds[0], seconds[1], "the test needs two intervals");
     assert_sound(&config);
@@ -358,7 +358,7 @@ fn more_rules_than_a_group_holds_are_in_several() {
 
 #[test]
 fn rules_are_in_order_and_few_enough() {
-    let config = fixture::titanic();
+    let config = test_fixture::titanic();
     let list = artifacts(&config);
     let file = list.iter().find(|artifact| artifact.path.ends_with("titanic.rules.yaml")).unwrap();
     let document: serde_json::Value = serde_saphyr::from_str(&file.contents).unwrap();
@@ -417,11 +417,11 @@ fn rules_are_in_order_and_few_enough() {
 
 #[test]
 fn generation_is_a_pure_function() {
-    assert_eq!(artifacts(&fixture::titanic()), artifacts(&fixture::titanic()));
-    let mut config = fixture::titanic();
+    assert_eq!(artifacts(&test_fixture::titanic()), artifacts(&test_fixture::titanic()));
+    let mut config = test_fixture::titanic();
     config.outputs = lookout_config::Outputs::default();
     assert_eq!(artifacts(&config), [], "nothing asked for, nothing generated");
-    let mut config = fixture::titanic();
+    let mut config = test_fixture::titanic();
     config.outputs.runbook_url = Some("https://wiki.example.com/{alert}".to_owned());
     config.outputs.dashboard_url = Some("https://grafana.example.com/{service}/{slo}".to_owned());
     let rules = artifacts(&config).into_iter().find(|artifact| artifact.path.ends_with("titanic.rules.yaml"));
@@ -432,7 +432,7 @@ fn generation_is_a_pure_function() {
 
 /// Returns the files of the fixture's folder, by name.
 fn committed(folder: &str, ending: &str) -> Vec<PathBuf> {
-    let mut list: Vec<PathBuf> = fs::read_dir(fixture::root().join(folder))
+    let mut list: Vec<PathBuf> = fs::read_dir(test_fixture::root().join(folder))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.to_string_lossy().ends_with(ending))

@@ -55,7 +55,7 @@ impl Place {
         let place = Self { tls: true, ..Self::free("http://127.0.0.1:1/", None) };
         for name in ["server", "client", "stranger"] {
             let [key, certificate] = ["key", "pem"].map(|ending| place.file(&format!("{name}.{ending}")));
-            certificate::make(&key, &certificate).await;
+            test_certificate::make(&key, &certificate).await;
         }
         let config = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  \
                       client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: client.pem\n";

@@ -51,7 +51,7 @@ impl Server {
     async fn start(mode: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        certificate::make(&folder.path().join("key.pem"), &folder.path().join("cert.pem")).await;
+        test_certificate::make(&folder.path().join("key.pem"), &folder.path().join("cert.pem")).await;
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // Debian's interpreter has the package
         let child = Command::new("/usr/bin/python3")

@@ -5,7 +5,7 @@ use std::fs;
 
 use lookout_engine::{Counts, Evaluator, Grid, Severity, Slot, Window};
 
-use super::super::{fixture, promql::matcher};
+use super::super::{promql::matcher, test_fixture};
 use super::{METADATA, promtool, rules_without};
 use lookout_config::{Config, Indicator, Ratio};
 use lookout_promql::selector::{MatchOp, Selector};
@@ -46,15 +46,16 @@ fn config() -> Config {
         matchers: vec![matcher("app", MatchOp::Equal, "titanic")],
     };
     let ratio = Ratio::Bad { bad: metric("errors_total"), total: metric("requests_total") };
-    let mut config = fixture::titanic();
+    let mut config = test_fixture::titanic();
     config.scrapes.clear();
-    config.slos = vec![fixture::slo("step", 99.9, Indicator::Scrape { source: "titanic".to_owned(), ratio })];
+    config.slos =
+        vec![test_fixture::slo("step", 99.9, Indicator::Scrape { source: "titanic".to_owned(), ratio })];
     config
 }
 
 /// Returns the first and last minute at whose end a severity fires in the engine.
 fn engine(step: &Step) -> [Option<(u64, u64)>; 2] {
-    let policy = fixture::policy(99.9, Window::days(30), Grid::MINUTE);
+    let policy = test_fixture::policy(99.9, Window::days(30), Grid::MINUTE);
     let mut evaluator = Evaluator::new(policy, Slot(-1));
     let mut seen: [Option<(u64, u64)>; 2] = [None, None];
     for minute in 0..step.total_minutes() {

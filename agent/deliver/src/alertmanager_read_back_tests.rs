@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::alertmanager_real::{Alertmanager, Place, delivery};
+use super::alertmanager_real_tests::{Alertmanager, Place, delivery};
 use super::*;
 use lookout_config::AlertmanagerSettings;
 use lookout_model::format::rfc3339;
