@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{Response, Version};
-use http_body_util::BodyExt as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::network_of;
+use super::stream_outcome::hold_until_end;
 use super::unsent::Unsent;
 use crate::config::Network;
 
@@ -257,12 +257,7 @@ impl Busy {
         if length.is_some() {
             return response;
         }
-        response.map(|body| {
-            Body::new(body.map_frame(move |frame| {
-                let _until_the_body_is_dropped = &self;
-                frame
-            }))
-        })
+        hold_until_end(response, self)
     }
 }
 

@@ -182,6 +182,19 @@ impl Problem {
         Some(chain.join(": "))
     }
 
+    /// Rewrites the part that belongs to this request.
+    #[must_use]
+    pub fn with_detail(mut self, rewrite: impl FnOnce(&str) -> String) -> Self {
+        self.detail = rewrite(&self.detail);
+        self
+    }
+
+    /// Returns its status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
     /// Returns its stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {

@@ -1,10 +1,14 @@
 //! Extractors with rejections in the shape of all problems.
 
+use std::convert::Infallible;
+use std::pin::pin;
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -12,6 +16,7 @@ use uuid::Uuid;
 use super::BODY_BYTES;
 use super::deadline::{BODY_TIME_LIMIT, Deadline, TIME_LIMIT};
 use super::error::Problem;
+use super::in_flight::RequestPermit;
 use crate::fields::FieldError;
 
 /// A body that is one JSON object.
@@ -45,14 +50,55 @@ async fn object<S: Send + Sync>(mut request: Request, state: &S) -> Result<Map<S
         return Err(Problem::too_large());
     }
     DefaultBodyLimit::max(BODY_BYTES).apply(&mut request);
-    let deadline =
-        request.extensions().get::<Deadline>().cloned().unwrap_or_else(|| Deadline::after(TIME_LIMIT));
-    let body =
-        deadline.read(BODY_TIME_LIMIT, Bytes::from_request(request, state)).await?.map_err(unreadable)?;
+    let limits = BodyLimits::of(request.extensions());
+    let body = limits.read(Bytes::from_request(request, state)).await?.map_err(unreadable)?;
     match serde_json::from_slice(&body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(not_an_object("must be a JSON object")),
         Err(error) => Err(not_an_object(&format!("is not JSON: {error}"))),
+    }
+}
+
+/// The time limit and the permit of a request, while its body is read.
+pub(crate) struct BodyLimits {
+    deadline: Deadline,
+    permit: Option<RequestPermit>,
+}
+
+impl BodyLimits {
+    fn of(extensions: &Extensions) -> Self {
+        let deadline = extensions.get::<Deadline>().cloned();
+        let deadline = deadline.unwrap_or_else(|| Deadline::after(TIME_LIMIT));
+        Self { deadline, permit: extensions.get::<RequestPermit>().cloned() }
+    }
+
+    /// Reads a whole body. Without a permit, on the port of operators, only its time is limited.
+    async fn read<T>(&self, body: impl Future<Output = T>) -> Result<T, Problem> {
+        let mut body = pin!(self.deadline.read(BODY_TIME_LIMIT, body));
+        match &self.permit {
+            Some(permit) => permit.read(body.as_mut()).await?,
+            None => body.await,
+        }
+    }
+
+    /// Reads a body that has limits of its own, as the work with it has.
+    pub(crate) async fn read_stream<T>(
+        &self,
+        limit: Duration,
+        body: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        if let Some(permit) = &self.permit {
+            permit.release();
+        }
+        self.deadline.read(limit, body).await?
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for BodyLimits {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.extensions))
     }
 }
 

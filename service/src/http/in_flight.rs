@@ -1,6 +1,6 @@
 //! The limit of requests in flight. Requests beyond it are rejected at once, so that those within it are still served well.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
@@ -16,9 +16,31 @@ use super::{Shared, head, probe_routes};
 #[derive(Debug, Clone)]
 pub struct InFlightLimit(Arc<Semaphore>);
 
-/// The permit of one request. A handler that works on after its response has begun takes it out of the request and holds it.
-#[derive(Debug, Clone)]
-pub struct InFlightPermit(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+/// One permit. A handler that works on after its response has begun holds it.
+#[derive(Debug)]
+pub struct InFlightPermit(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
+/// The permit of a request with a body. It is given back while the body is read: a client that sends slowly is no load.
+#[derive(Clone)]
+pub(super) struct RequestPermit {
+    shared: Shared,
+    held: Arc<Mutex<Option<InFlightPermit>>>,
+}
+
+impl RequestPermit {
+    /// Gives the permit back.
+    pub(super) fn release(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Reads a body without the permit, which is taken again for the work that follows.
+    pub(super) async fn read<T>(&self, body: impl Future<Output = T>) -> Result<T, Problem> {
+        self.release();
+        let read = self.shared.bodies.read(body).await?;
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.shared.in_flight.take()?);
+        Ok(read)
+    }
+}
 
 impl InFlightLimit {
     /// Creates a limit with all permits free.
@@ -30,7 +52,7 @@ impl InFlightLimit {
     /// Takes a permit, if there is one.
     pub fn take(&self) -> Result<InFlightPermit, Problem> {
         let permit = Arc::clone(&self.0).try_acquire_owned();
-        permit.map(|permit| InFlightPermit(Arc::new(permit))).map_err(|_| {
+        permit.map(InFlightPermit).map_err(|_| {
             let detail =
                 "more requests are being handled than this service takes on; try again in a little while";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Service overloaded", detail)
@@ -52,10 +74,14 @@ pub async fn limit(State(shared): State<Shared>, mut request: Request, next: Nex
         Ok(permit) => permit,
         Err(problem) => return problem.into_response(),
     };
-    if !request.method().is_safe() {
-        request.extensions_mut().insert(permit.clone());
+    if request.method().is_safe() {
+        let response = next.run(request).await;
+        drop(permit);
+        return response;
     }
+    let permit = RequestPermit { shared, held: Arc::new(Mutex::new(Some(permit))) };
+    request.extensions_mut().insert(permit.clone());
     let response = next.run(request).await;
-    drop(permit);
+    permit.release();
     response
 }

@@ -81,7 +81,11 @@ impl Metrics {
             .build();
         let recorder = Recorder::new(
             &[
-                (DURATION, "Duration of HTTP requests, until the answer was ready.", &BUCKETS),
+                (
+                    DURATION,
+                    "Duration of HTTP requests, until the answer was ready. A stream that was cut has the status of the reason.",
+                    &BUCKETS,
+                ),
                 (REQUEST_SIZE, "Size of request bodies, as their clients declared it.", &SIZES),
                 (RESPONSE_SIZE, "Size of response bodies, except of streams.", &SIZES),
             ],

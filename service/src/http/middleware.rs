@@ -16,6 +16,7 @@ use super::deadline::Deadline;
 use super::error::{MEDIA_TYPE, Problem};
 use super::health::OwnBody;
 use super::metrics::{Sample, UNMATCHED, method_label};
+use super::stream_outcome::{StreamOutcome, hold_until_end};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -88,8 +89,7 @@ pub(super) async fn observe(
         // then may be cut in the very moment in which its client sends the next request.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    record.end(&response);
-    response
+    record.end(response)
 }
 
 fn span_of(request: &Request, route: &str, id: &RequestId) -> Span {
@@ -139,7 +139,7 @@ impl<'a> RequestRecord<'a> {
         Self { shared, port, method, route, span, ids, request_bytes, since, answered }
     }
 
-    fn end(mut self, response: &Response) {
+    fn end(mut self, response: Response) -> Response {
         let status = response.status();
         self.answered = true;
         self.span.record("http.response.status_code", status.as_u16());
@@ -147,18 +147,30 @@ impl<'a> RequestRecord<'a> {
             self.span.record("otel.status_code", "ERROR");
         }
         let bytes = if self.method == "HEAD" { Some(0) } else { response.body().size_hint().exact() };
-        self.write(status.as_u16(), bytes);
+        let sample = self.sample(status.as_u16(), bytes);
+        self.log(sample);
+        if self.port == Port::Admin {
+            return response;
+        }
+        if let Some(outcome) = response.extensions().get::<StreamOutcome>().cloned() {
+            let (shared, route) = (self.shared.clone(), self.route.to_owned());
+            return hold_until_end(
+                response,
+                StreamRecord { shared, method: self.method, route, sample, outcome },
+            );
+        }
+        self.shared.metrics.request_ended(self.method, self.route, sample);
+        response
     }
 
-    fn write(&self, status: u16, response_bytes: Option<u64>) {
-        let seconds = self.since.elapsed().as_secs_f64();
+    fn sample(&self, status: u16, response_bytes: Option<u64>) -> Sample {
+        let (seconds, request_bytes) = (self.since.elapsed().as_secs_f64(), self.request_bytes);
+        let trace = self.ids.map(|ids| (ids, self.shared.clock.now()));
+        Sample { status, seconds, request_bytes, response_bytes, trace }
+    }
+
+    fn log(&self, Sample { status, seconds, .. }: Sample) {
         let (method, route) = (self.method, self.route);
-        if self.port == Port::Public {
-            let request_bytes = self.request_bytes;
-            let trace = self.ids.map(|ids| (ids, self.shared.clock.now()));
-            let sample = Sample { status, seconds, request_bytes, response_bytes, trace };
-            self.shared.metrics.request_ended(method, route, sample);
-        }
         self.span.in_scope(|| {
             if QUIET.contains(&route) {
                 tracing::debug!(method, route, status, duration_seconds = seconds, "request");
@@ -171,9 +183,31 @@ impl<'a> RequestRecord<'a> {
 
 impl Drop for RequestRecord<'_> {
     fn drop(&mut self) {
-        if !self.answered {
-            self.write(CLIENT_WENT_AWAY, None);
+        if self.answered {
+            return;
         }
+        let sample = self.sample(CLIENT_WENT_AWAY, None);
+        self.log(sample);
+        if self.port == Port::Public {
+            self.shared.metrics.request_ended(self.method, self.route, sample);
+        }
+    }
+}
+
+/// The record of a response that is made while it is sent. One that was cut counts with the status of what cut it.
+struct StreamRecord {
+    shared: Shared,
+    method: &'static str,
+    route: String,
+    sample: Sample,
+    outcome: StreamOutcome,
+}
+
+impl Drop for StreamRecord {
+    fn drop(&mut self) {
+        let status = self.outcome.status().map_or(self.sample.status, |status| status.as_u16());
+        let sample = Sample { status, ..self.sample };
+        self.shared.metrics.request_ended(self.method, &self.route, sample);
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod bodies;
 pub mod client;
 mod compress;
 pub mod connections;
@@ -24,12 +25,14 @@ pub mod rate;
 pub mod secrets;
 pub mod serve;
 pub mod startup_gate;
+pub mod stream_outcome;
 mod unsent;
 mod write_timeout;
 
 use std::ops::Deref;
 use std::sync::Arc;
 
+use self::bodies::Bodies;
 use self::faults::{Audit, Faults};
 use self::health::Readiness;
 use self::in_flight::InFlightLimit;
@@ -48,6 +51,9 @@ pub const BODY_BYTES: usize = 64 * 1024;
 
 /// The most responses at once that are made while they are sent. Each holds a page of records in memory.
 const MOST_STREAMS: usize = 16;
+
+/// The most imports at once. An atomic one is held in memory until it has been read.
+const MOST_IMPORTS: usize = 8;
 
 /// A path template, a method, and the status of success: what faults may hit, and the series that exist before the first
 /// request.
@@ -84,6 +90,10 @@ pub struct Parts {
     pub in_flight: InFlightLimit,
     /// The limit of responses that are made while they are sent: their clients may take them as slowly as they like.
     pub streams: InFlightLimit,
+    /// The limit of imports.
+    pub imports: InFlightLimit,
+    /// The request bodies that are being read.
+    pub bodies: Bodies,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
 }
@@ -96,7 +106,8 @@ impl Shared {
         let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
         let buckets = config.clients.rate.map(Buckets::new);
         let in_flight = InFlightLimit::new(config.clients.in_flight);
-        let streams = InFlightLimit::new(MOST_STREAMS);
+        let (streams, imports) = (InFlightLimit::new(MOST_STREAMS), InFlightLimit::new(MOST_IMPORTS));
+        let bodies = Bodies::new(config.clients.in_flight);
         let secrets = Secrets::new(&config, clock.now());
         Self(Arc::new(Parts {
             config,
@@ -110,6 +121,8 @@ impl Shared {
             buckets,
             in_flight,
             streams,
+            imports,
+            bodies,
             clock,
         }))
     }

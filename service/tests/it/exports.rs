@@ -1,7 +1,8 @@
 //! All passengers as a stream, and back.
 
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
+use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::app::{Answer, App};
@@ -13,15 +14,23 @@ on_both_databases!(
     nobody_is_imported_under_the_nil_uuid,
     an_export_can_be_imported_again_and_again,
     an_atomic_import_stores_all_lines_or_none,
+    a_stream_that_breaks_counts_as_an_error,
     a_body_that_was_got_can_be_put_back,
 );
 
 const EXPORT: &str = "/api/v1/passengers/export";
 
-async fn import(app: &App, query: &str, body: impl Into<Body>) -> Value {
+async fn send_lines(app: &App, query: &str, body: impl Into<Body>) -> Answer {
     let request = Request::post(format!("/api/v1/passengers/import{query}"));
-    let answer =
-        app.send(request.header("content-type", "application/x-ndjson").body(body.into()).unwrap()).await;
+    app.send(request.header("content-type", "application/x-ndjson").body(body.into()).unwrap()).await
+}
+
+fn strings(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|&text| text.to_owned()).collect()
+}
+
+async fn import(app: &App, query: &str, body: impl Into<Body>) -> Value {
+    let answer = send_lines(app, query, body).await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let last: Value = serde_json::from_str(answer.text.lines().last().unwrap()).unwrap();
     last["summary"].clone()
@@ -115,18 +124,63 @@ async fn an_export_can_be_imported_again_and_again(app: App) {
 async fn an_atomic_import_stores_all_lines_or_none(app: App) {
     let line = |name: &str| json!({"name": name, "class": 2, "sex": "female", "survived": true}).to_string();
     let mut lines: Vec<_> = (0..1200).map(|number| line(&format!("Visitor {number}"))).collect();
-    lines.push(line(""));
-    let summary = import(&app, "?atomic=true", lines.join("\n")).await;
-    assert_eq!(
-        (&summary["imported"], &summary["failed"], &summary["complete"]),
-        (&json!(0), &json!(1), &json!(false))
-    );
-    assert_eq!(summary["ended_early"]["code"], "not_imported");
+    lines.extend([line(""), String::from("{")]);
+    for _ in 0..2 {
+        let refused = send_lines(&app, "?atomic=true", lines.join("\n")).await;
+        let (code, fields) = refused.problem(422);
+        assert_eq!(
+            (code.as_str(), fields),
+            ("not_imported", strings(&["line 1201: name", "line 1202: line"]))
+        );
+        assert_eq!(total(&app).await, 1309);
+    }
+    let many = "{}\n".repeat(2000);
+    assert_eq!(send_lines(&app, "?atomic=true", many).await.problem(422).1.len(), 1000);
+    assert_eq!(send_lines(&app, "?atomic=true", "\n".repeat(10_001)).await.problem(413).0, "too_many_lines");
+    let broken = stream::iter([Ok(line("A")), Err("the line went dead")]);
+    let broken = send_lines(&app, "?atomic=true", Body::from_stream(broken)).await;
+    assert_eq!(broken.problem(400).0, "body_unreadable");
     assert_eq!(total(&app).await, 1309);
-    lines.pop();
+    lines.truncate(1200);
     let summary = import(&app, "?atomic=true", lines.join("\n")).await;
     assert_eq!((&summary["imported"], &summary["complete"]), (&json!(1200), &json!(true)));
     assert_eq!(total(&app).await, 2509);
+    app.store.close().await;
+    for _ in 0..2 {
+        let failed = send_lines(&app, "?atomic=true", line("Late, Mr. Too")).await;
+        assert_eq!(failed.problem(503).0, "database_unavailable");
+        assert_eq!(failed.headers["retry-after"], "1");
+    }
+}
+
+/// A stream fails after its status was sent: the client sees a broken body, and objectives see an error.
+async fn a_stream_that_breaks_counts_as_an_error(app: App) {
+    let errors = async |route: &str| {
+        let metrics = app.metrics().await;
+        let mut lines = metrics.lines().filter(|line| {
+            line.starts_with("http_server_request_duration_seconds_count") && line.contains(route)
+        });
+        let found = lines.find_map(|line| line.split_once("status_code=\"503\"} "));
+        found.map_or(0, |(_, count)| count.parse::<u64>().unwrap())
+    };
+    let mut streams = Vec::new();
+    for _ in 0..2 {
+        let request = Request::get(EXPORT).header("host", "titanic.example").body(Body::empty());
+        streams.push(app.public.answer(request.unwrap()).await);
+    }
+    assert_eq!(app.get(EXPORT).await.status, 200);
+    app.store.close().await;
+    for broken in streams {
+        assert_eq!(broken.status(), 200);
+        assert!(to_bytes(broken.into_body(), usize::MAX).await.is_err(), "it has no end");
+    }
+    assert_eq!(errors(EXPORT).await, 2);
+    let line = json!({"name": "A", "class": 2, "sex": "female", "survived": true}).to_string();
+    for _ in 0..2 {
+        assert_eq!(import(&app, "", line.clone()).await["ended_early"]["code"], "database_unavailable");
+    }
+    import(&app, "", "{").await;
+    assert_eq!(errors("/api/v1/passengers/import").await, 2, "a line at fault is the client's");
 }
 
 async fn a_body_that_was_got_can_be_put_back(app: App) {

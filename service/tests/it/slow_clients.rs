@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -44,6 +45,42 @@ async fn a_body_that_does_not_come_is_the_clients_fault() {
         counts.len() == 1 && counts[0].contains("code=\"408\"") && counts[0].ends_with(" 20"),
         "{counts:?}"
     );
+}
+
+/// Bodies that do not come take no permit of a request, and none is kept in favour of one that comes.
+#[tokio::test]
+async fn half_sent_bodies_keep_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&folder, &[("MAX_IN_FLIGHT", "8")]).await;
+    let head = |path: &str, media: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nhost: titanic\r\ncontent-type: {media}\r\ncontent-length: 500\r\n\r\n{{"
+        )
+    };
+    let half = head("/api/v1/passengers", "application/json");
+    let lines = head("/api/v1/passengers/import?atomic=true", "application/x-ndjson");
+    let whole = json!({"name": "A", "class": 3, "sex": "male", "survived": false});
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.extend(join_all((0..8).map(|_| send(&program.address, &half))).await);
+        for _ in 0..2 {
+            assert_eq!(program.status("/api/v1/passengers?limit=1").await, Some(200));
+            let url = format!("{}/api/v1/passengers", program.address);
+            let made = program.http.post(url).json(&whole).send().await.unwrap();
+            assert_eq!(made.status(), 201);
+        }
+    }
+    // The first of them were given up in favour of later ones, long before their time was over.
+    let first = timeout(Duration::from_secs(5), read_to_end(held.remove(0))).await.expect("it was given up");
+    assert!(first.starts_with("HTTP/1.1 408 ") && first.contains("request_timeout"), "{first}");
+    held.extend(join_all((0..8).map(|_| send(&program.address, &lines))).await);
+    let url = format!("{}/api/v1/passengers/import", program.address);
+    let import = || program.http.post(&url).header("content-type", "application/x-ndjson").body("");
+    let refused = async || import().send().await.unwrap().status() == 503;
+    timeout(Duration::from_secs(5), async { while !refused().await {} }).await.expect("imports have a limit");
+    assert_eq!(program.status("/api/v1/passengers?limit=1").await, Some(200));
+    drop(held);
+    timeout(Duration::from_secs(5), async { while refused().await {} }).await.expect("imports end");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -166,8 +166,7 @@ impl Operation {
     #[must_use]
     pub fn needs(mut self, scope: Scope) -> Self {
         self.scope = Some(scope);
-        let operation = self.refuses(&[401, 403]);
-        if scope == Scope::Import { operation } else { operation.refuses(&[507]) }
+        self.refuses(&[401, 403, 507])
     }
 
     /// Sets the scope that reading needs where anonymous reads are denied.
@@ -189,10 +188,7 @@ impl Operation {
     #[must_use]
     pub fn body(mut self, media_type: &str, schema: Value) -> Self {
         self.body = Some(json!({"required": true, "content": {media_type: {"schema": schema}}}));
-        let stream = media_type == "application/x-ndjson";
-        let operation = self.refuses(&[400, 413, 415]);
-        // A stream has its status before its body has come.
-        if stream { operation } else { operation.refuses(&[408]) }
+        self.refuses(&[400, 408, 413, 415])
     }
 
     /// Adds a response.

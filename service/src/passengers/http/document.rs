@@ -99,8 +99,9 @@ pub(super) fn import() -> Operation {
     Operation::new(Method::POST, "/api/v1/passengers/import", "importPassengers", "Add many passengers")
         .details(
             "NDJSON in, NDJSON out: an `error` for each line that cannot be used, `progress` after each batch that was \
-             stored, a `summary` at the end. What `progress` counts stays, whatever happens next. A line may have an `id`: one that \
-             is known is skipped, so that an import can be repeated.",
+             stored, a `summary` at the end. What `progress` counts stays, whatever happens next: its status is 200 before the \
+             end is known, and `complete` in the summary tells it. An atomic import is answered at its end, with a summary or \
+             a problem. A line may have an `id`: one that is known is skipped, so that an import can be repeated.",
         )
         .needs(Scope::Import)
         .parameters([query(
@@ -110,6 +111,7 @@ pub(super) fn import() -> Operation {
         )])
         .body("application/x-ndjson", lines(someone))
         .answers(Answer::new(200, "What became of the lines.").media("application/x-ndjson", lines(summary)))
+        .refuses(&[422])
 }
 
 pub(super) fn export() -> Operation {

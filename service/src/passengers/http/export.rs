@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{Uri, header};
@@ -17,6 +18,7 @@ use super::{Context, Reader};
 use crate::fields::FieldError;
 use crate::http::error::Problem;
 use crate::http::in_flight::InFlightPermit;
+use crate::http::stream_outcome::StreamOutcome;
 use crate::passengers::StoreError;
 use crate::passengers::domain::model::Passenger;
 
@@ -71,18 +73,21 @@ pub(super) async fn export(
     }
     // The first page is read before the status: a database that is away is a 503.
     export.read_page().await?;
-    let pages = stream::unfold(export, async |mut export| {
+    let outcome = StreamOutcome::default();
+    let pages = stream::unfold((export, outcome.clone()), async |(mut export, outcome)| {
         while export.ready.is_empty() && !export.over {
             if let Err(error) = export.read_page().await {
-                tracing::error!(error = %error, "an export was cut short");
+                let problem = Problem::from(error);
+                tracing::error!(problem = problem.code(), error = problem.cause(), "an export was cut short");
+                outcome.fail(&problem);
                 export.over = true;
                 // A broken stream tells the client that something is missing; a whole one would hide it.
-                return Some((Err(std::io::Error::other("the export was cut short")), export));
+                return Some((Err(std::io::Error::other("the export was cut short")), (export, outcome)));
             }
         }
-        export.ready.pop_front().map(|piece| (Ok(piece), export))
+        export.ready.pop_front().map(|piece| (Ok(piece), (export, outcome)))
     });
-    Ok(([(header::CONTENT_TYPE, media_type)], Body::from_stream(pages)).into_response())
+    Ok((Extension(outcome), [(header::CONTENT_TYPE, media_type)], Body::from_stream(pages)).into_response())
 }
 
 impl Export {

@@ -1,55 +1,45 @@
-//! `POST /api/v1/passengers/import`: many passengers as NDJSON, read as they come and answered as they are read.
+//! `POST /api/v1/passengers/import`: many passengers as NDJSON.
 //!
-//! The answer is NDJSON too: an `error` for each line that cannot be used, `progress` after each batch, and a `summary` at
-//! the end. A batch is one transaction: when `progress` says how many were imported, they stay, whatever happens next.
-//! Nothing here runs beside the answer: a client that goes away takes the rest of its import with it.
+//! An import is read as it comes and answered as it is read, in NDJSON too: an `error` for each line that cannot be used,
+//! `progress` after each batch, and a `summary` at the end. A batch is one transaction: when `progress` says how many were
+//! imported, they stay, whatever happens next. An atomic import is read to its end first, so that its status tells
+//! whether all was stored. Nothing here runs beside the answer: a client that goes away takes the rest of its import with it.
 
-use std::collections::VecDeque;
-use std::time::Duration;
-
-use axum::Extension;
-use axum::body::{Body, BodyDataStream, Bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::{StreamExt as _, stream};
+use futures_util::stream;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use super::idempotency::refuse_key;
+use super::lines::{LINE_BYTES, Line, Lines, MOST_BYTES, TIME_LIMIT};
 use super::{Context, Importer};
 use crate::fields::FieldError;
 use crate::http::error::Problem;
-use crate::http::extract::require_media_type;
+use crate::http::extract::{BodyLimits, require_media_type};
 use crate::http::in_flight::InFlightPermit;
+use crate::http::stream_outcome::StreamOutcome;
 use crate::passengers::domain::model::NewPassenger;
 
-/// The longest line that is read.
-const LINE_BYTES: usize = 8 * 1024;
 /// The most lines of an import.
 const MOST_LINES: u64 = 100_000;
 /// The most lines of an atomic import, which are held in memory until all are read.
 const MOST_ATOMIC_LINES: u64 = 10_000;
-/// The most bytes of an import.
-const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// Passengers per transaction.
 const BATCH: usize = 500;
 /// The most errors that are reported; more are only counted. A client that reads nothing until it has sent
 /// everything must not block itself.
-const MOST_ERRORS: u64 = 1000;
-/// Time limit for the next bytes.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Time limit for the whole import.
-const TIME_LIMIT: Duration = Duration::from_secs(300);
+const MOST_ERRORS: usize = 1000;
 
 const MEDIA_TYPE: &str = "application/x-ndjson";
 
 pub(super) async fn import(
-    State(shared): State<Context>,
+    State(context): State<Context>,
     _importer: Importer,
-    place: Option<Extension<InFlightPermit>>,
+    limits: BodyLimits,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
@@ -61,13 +51,26 @@ pub(super) async fn import(
     if announced.is_some_and(|bytes| bytes > MOST_BYTES) {
         return Err(Problem::too_large_for(MOST_BYTES));
     }
-    let import = Import::new(shared, body, is_atomic(&uri)?);
-    // The work is in the answer: it keeps its place until it has ended.
-    let answer = stream::unfold((import, place), async |(mut import, place)| {
+    let atomic = is_atomic(&uri)?;
+    let permit = context.imports.take()?;
+    if atomic {
+        let read = read_all(Lines::of(body, MOST_ATOMIC_LINES));
+        let (batch, lines) = limits.read_stream(TIME_LIMIT, read).await?;
+        return store_all(&context, batch, lines).await;
+    }
+    let outcome = StreamOutcome::default();
+    let import = Import::new(context, Lines::of(body, MOST_LINES), outcome.clone(), permit);
+    let answer = stream::unfold(import, async |mut import| {
         let text = import.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), (import, place)))
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), import))
     });
-    Ok((StatusCode::OK, [(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(answer)).into_response())
+    let mut response = answer_of(Body::from_stream(answer));
+    response.extensions_mut().insert(outcome);
+    Ok(response)
+}
+
+fn answer_of(body: Body) -> Response {
+    (StatusCode::OK, [(header::CONTENT_TYPE, MEDIA_TYPE)], body).into_response()
 }
 
 /// Reads the one parameter of an import.
@@ -79,18 +82,54 @@ fn is_atomic(uri: &Uri) -> Result<bool, Problem> {
     }
 }
 
+/// A passenger of an import, under the id that the line has.
+type Incoming = (Option<Uuid>, NewPassenger);
+
+/// Reads the passengers of an atomic import with the number of lines, or names what is wrong with them.
+async fn read_all(mut lines: Lines) -> Result<(Vec<Incoming>, u64), Problem> {
+    let (mut batch, mut errors, mut failed, mut count) = (Vec::new(), Vec::new(), 0_u64, 0);
+    while let Some((number, line)) = lines.next().await? {
+        count = number;
+        match passenger(&line) {
+            Some(Ok(_)) if failed > 0 => {}
+            Some(Ok(passenger)) => batch.push(passenger),
+            Some(Err(found)) => {
+                failed += 1;
+                let named = found.into_iter().map(|FieldError { field, detail }| {
+                    FieldError::new(format!("line {number}: {field}"), detail)
+                });
+                errors.extend(named.take(MOST_ERRORS.saturating_sub(errors.len())));
+            }
+            None => {}
+        }
+    }
+    if failed == 0 {
+        return Ok((batch, count));
+    }
+    let detail = format!("{failed} of {count} lines cannot be used, and an atomic import stores all or none");
+    let status = StatusCode::UNPROCESSABLE_ENTITY;
+    Err(Problem::new(status, "not_imported", "Nothing imported", detail).with_errors(errors))
+}
+
+/// Stores the passengers of an atomic import, and answers with the summary.
+async fn store_all(context: &Context, batch: Vec<Incoming>, lines: u64) -> Result<Response, Problem> {
+    let count = batch.len() as u64;
+    let imported = context.store.create_all(batch, context.clock.now()).await?;
+    let counts = Counts { lines, imported, skipped: count.saturating_sub(imported), failed: 0 };
+    let mut text = String::new();
+    sum_up(counts, None, &mut text);
+    Ok(answer_of(Body::from(text)))
+}
+
+/// An import that is answered while it is read.
 struct Import {
-    shared: Context,
-    body: BodyDataStream,
+    context: Context,
     lines: Lines,
-    batch: Vec<(Option<Uuid>, NewPassenger)>,
-    /// True if all is stored in one transaction, or nothing.
-    atomic: bool,
+    batch: Vec<Incoming>,
     counts: Counts,
-    ends: Instant,
-    /// Set when the body has been read: why, if not because it was over.
-    over: Option<Option<End>>,
-    told: bool,
+    outcome: StreamOutcome,
+    over: bool,
+    _permit: InFlightPermit,
 }
 
 #[derive(Debug, Default, Clone, Copy, Serialize)]
@@ -102,245 +141,107 @@ struct Counts {
     failed: u64,
 }
 
-/// The reason for which an import ended before its body did.
-#[derive(Debug)]
-struct End {
-    code: &'static str,
-    detail: String,
-}
-
-impl End {
-    fn new(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
-    }
-}
-
 impl Import {
-    fn new(shared: Context, body: Body, atomic: bool) -> Self {
-        Self {
-            shared,
-            body: body.into_data_stream(),
-            lines: Lines::default(),
-            batch: Vec::with_capacity(BATCH),
-            atomic,
-            counts: Counts::default(),
-            ends: Instant::now() + TIME_LIMIT,
-            over: None,
-            told: false,
-        }
+    fn new(context: Context, lines: Lines, outcome: StreamOutcome, permit: InFlightPermit) -> Self {
+        let (batch, counts) = (Vec::with_capacity(BATCH), Counts::default());
+        Self { context, lines, batch, counts, outcome, over: false, _permit: permit }
     }
 
     /// The next piece of the answer; nothing after the summary.
     async fn next(&mut self) -> Option<String> {
         let mut said = String::new();
-        while said.is_empty() && !self.told {
-            self.step(&mut said).await;
+        while said.is_empty() && !self.over {
+            let end = match self.lines.next().await {
+                Ok(Some((number, line))) => {
+                    self.take(number, &line, &mut said);
+                    if self.batch.len() < BATCH {
+                        continue;
+                    }
+                    match self.store(&mut said).await {
+                        Ok(()) => continue,
+                        Err(problem) => Some(problem),
+                    }
+                }
+                Ok(None) => self.store(&mut said).await.err(),
+                // A line that was cut off is not in the batch, and whole lines before it are as good as any.
+                Err(problem) => Some(self.store(&mut said).await.err().unwrap_or(problem)),
+            };
+            self.over = true;
+            sum_up(self.counts, end, &mut said);
         }
         (!said.is_empty()).then_some(said)
     }
 
-    /// Uses one line if there is one, else reads more; at the end, stores what is left and sums up.
-    async fn step(&mut self, said: &mut String) {
-        if let Some(line) = self.lines.next(self.over.is_some()) {
-            let most = if self.atomic { MOST_ATOMIC_LINES } else { MOST_LINES };
-            if self.counts.lines >= most {
-                let detail = format!("an import may have at most {most} lines");
-                self.end(End::new("too_many_lines", detail));
-                return;
-            }
-            self.counts.lines += 1;
-            self.take(line, said);
-            if self.batch.len() >= BATCH && !self.atomic {
-                self.store(said).await;
-            }
-            return;
-        }
-        if self.over.is_none() {
-            return self.read().await;
-        }
-        if self.atomic && (self.counts.failed > 0 || matches!(self.over, Some(Some(_)))) {
-            self.batch.clear();
-            if matches!(self.over, Some(None)) {
-                let detail = "a line cannot be used, and an atomic import stores all lines or none";
-                self.over = Some(Some(End::new("not_imported", detail)));
-            }
-        }
-        // A line that was cut off is not in the batch, and whole lines before it are as good as any.
-        self.store(said).await;
-        let end = self.over.take().flatten();
-        self.told = true;
-        let mut summary = json!({
-            "lines": self.counts.lines, "imported": self.counts.imported,
-            "skipped": self.counts.skipped, "failed": self.counts.failed, "errors_not_shown": self.counts.failed.saturating_sub(MOST_ERRORS), "complete": end.is_none(),
-        });
-        if let (Some(end), Some(summary)) = (end, summary.as_object_mut()) {
-            summary.insert(String::from("ended_early"), json!({"code": end.code, "detail": end.detail}));
-        }
-        tracing::info!(
-            lines = self.counts.lines,
-            imported = self.counts.imported,
-            failed = self.counts.failed,
-            "an import ended"
-        );
-        say(said, &json!({ "summary": summary }));
-    }
-
-    async fn read(&mut self) {
-        let deadline = self.ends.min(Instant::now() + PATIENCE);
-        match timeout_at(deadline, self.body.next()).await {
-            Ok(Some(Ok(bytes))) if self.lines.bytes + bytes.len() as u64 > MOST_BYTES => {
-                self.end(End::new(
-                    "body_too_large",
-                    format!("an import may have at most {MOST_BYTES} bytes"),
-                ));
-            }
-            Ok(Some(Ok(bytes))) => self.lines.push(&bytes),
-            Ok(Some(Err(_))) => {
-                self.end(End::new("body_unreadable", "the body could not be read to its end"));
-            }
-            Ok(None) => self.over = Some(None),
-            Err(_) => self.end(End::new("timeout", "the next lines did not come in time")),
-        }
-    }
-
-    /// Ends the import before its body has ended. What has not become a whole line is forgotten.
-    fn end(&mut self, end: End) {
-        self.lines.forget();
-        self.over = Some(Some(end));
-    }
-
-    fn take(&mut self, line: Line, said: &mut String) {
-        let number = self.counts.lines;
-        let read = match line {
-            Line::Blank => return,
-            Line::TooLong => Err(vec![FieldError::new("line", format!("has more than {LINE_BYTES} bytes"))]),
-            Line::Text(bytes) => passenger(&bytes),
-        };
-        match read {
-            Ok(passenger) => self.batch.push(passenger),
-            Err(errors) => {
+    fn take(&mut self, number: u64, line: &Line, said: &mut String) {
+        self.counts.lines = number;
+        match passenger(line) {
+            Some(Ok(passenger)) => self.batch.push(passenger),
+            Some(Err(errors)) => {
                 self.counts.failed += 1;
-                if self.counts.failed <= MOST_ERRORS {
+                if self.counts.failed <= MOST_ERRORS as u64 {
                     say(
                         said,
                         &json!({ "line": number, "error": { "code": "invalid_line", "errors": errors } }),
                     );
                 }
             }
+            None => {}
         }
     }
 
-    async fn store(&mut self, said: &mut String) {
+    async fn store(&mut self, said: &mut String) -> Result<(), Problem> {
         let batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
-            return;
+            return Ok(());
         }
         let count = batch.len() as u64;
-        match self.shared.store.create_all(batch, self.shared.clock.now()).await {
+        match self.context.store.create_all(batch, self.context.clock.now()).await {
             Ok(added) => {
                 self.counts.imported += added;
                 self.counts.skipped += count.saturating_sub(added);
                 say(said, &json!({ "progress": self.counts }));
+                Ok(())
             }
             Err(error) => {
                 let problem = Problem::from(error);
-                let detail =
-                    format!("{}; {count} lines since the last progress were not imported", problem.detail());
                 tracing::error!(problem = problem.code(), error = problem.cause(), "an import was cut short");
-                self.end(End::new(problem.code(), detail));
+                self.outcome.fail(&problem);
+                let lost = format!("{count} lines since the last progress were not imported");
+                Err(problem.with_detail(|detail| format!("{detail}; {lost}")))
             }
         }
     }
 }
 
-fn passenger(line: &[u8]) -> Result<(Option<Uuid>, NewPassenger), Vec<FieldError>> {
-    match serde_json::from_slice(line) {
-        Ok(Value::Object(object)) => NewPassenger::from_stored(object),
-        Ok(_) => Err(vec![FieldError::new("line", "must be a JSON object")]),
-        Err(error) => Err(vec![FieldError::new("line", format!("is not JSON: {error}"))]),
+/// Reads a passenger, or names what is wrong. A blank line has none.
+fn passenger(line: &Line) -> Option<Result<Incoming, Vec<FieldError>>> {
+    let wrong = |detail: String| Err(vec![FieldError::new("line", detail)]);
+    Some(match line {
+        Line::Blank => return None,
+        Line::TooLong => wrong(format!("has more than {LINE_BYTES} bytes")),
+        Line::Text(bytes) => match serde_json::from_slice(bytes) {
+            Ok(Value::Object(object)) => NewPassenger::from_stored(object),
+            Ok(_) => wrong(String::from("must be a JSON object")),
+            Err(error) => wrong(format!("is not JSON: {error}")),
+        },
+    })
+}
+
+/// Adds the summary, with what ended an import before its body did.
+fn sum_up(counts: Counts, end: Option<Problem>, said: &mut String) {
+    let Counts { lines, imported, skipped, failed } = counts;
+    let mut summary = json!({
+        "lines": lines, "imported": imported, "skipped": skipped, "failed": failed,
+        "errors_not_shown": failed.saturating_sub(MOST_ERRORS as u64), "complete": end.is_none(),
+    });
+    if let (Some(end), Some(summary)) = (end, summary.as_object_mut()) {
+        summary.insert(String::from("ended_early"), json!({"code": end.code(), "detail": end.detail()}));
     }
+    tracing::info!(lines, imported, failed, "an import ended");
+    say(said, &json!({ "summary": summary }));
 }
 
 fn say(said: &mut String, value: &Value) {
     said.push_str(&value.to_string());
     said.push('\n');
-}
-
-/// Bytes cut into lines. Of a line that is too long no more is held than the limit.
-#[derive(Debug, Default)]
-struct Lines {
-    ready: VecDeque<Line>,
-    open: Vec<u8>,
-    too_long: bool,
-    bytes: u64,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Line {
-    Text(Vec<u8>),
-    TooLong,
-    Blank,
-}
-
-impl Lines {
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        let mut parts = bytes.split(|byte| *byte == b'\n').peekable();
-        while let Some(part) = parts.next() {
-            if self.open.len() + part.len() > LINE_BYTES {
-                self.too_long = true;
-                self.open.clear();
-            }
-            if !self.too_long {
-                self.open.extend_from_slice(part);
-            }
-            if parts.peek().is_some() {
-                self.close();
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        let text = std::mem::take(&mut self.open);
-        self.ready.push_back(match std::mem::take(&mut self.too_long) {
-            true => Line::TooLong,
-            false if text.trim_ascii().is_empty() => Line::Blank,
-            false => Line::Text(text),
-        });
-    }
-
-    /// The next whole line. The last one may lack its end, once nothing more will come.
-    fn next(&mut self, last: bool) -> Option<Line> {
-        if last && self.ready.is_empty() && (self.too_long || !self.open.is_empty()) {
-            self.close();
-        }
-        self.ready.pop_front()
-    }
-
-    fn forget(&mut self) {
-        (self.ready, self.open, self.too_long) = (VecDeque::new(), Vec::new(), false);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_the_same_however_they_arrive() {
-        let long = "x".repeat(LINE_BYTES + 1);
-        let body = format!("one\r\n\n{long}\ntwo\n  \n{}", &long[1..]);
-        let text = |text: &str| Line::Text(text.as_bytes().to_vec());
-        for size in [1, 2, 7, 4096, body.len()] {
-            let mut lines = Lines::default();
-            body.as_bytes().chunks(size).for_each(|part| lines.push(part));
-            let mut met: Vec<_> = std::iter::from_fn(|| lines.next(false)).collect();
-            assert_eq!(met.len(), 5, "the last line might go on");
-            met.extend(std::iter::from_fn(|| lines.next(true)));
-            let expected =
-                [text("one\r"), Line::Blank, Line::TooLong, text("two"), Line::Blank, text(&long[1..])];
-            assert!(met == expected, "in parts of {size}");
-            assert_eq!(lines.bytes, body.len() as u64);
-        }
-    }
 }

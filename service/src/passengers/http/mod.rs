@@ -1,11 +1,12 @@
 //! The HTTP interface of passengers.
 //!
-//! - `routes` and `import` handle requests, `idempotency` those that are repeated, `document` describes them.
+//! - `routes`, `import` and `export` handle requests, `idempotency` those that are repeated, `document` describes them.
 
 mod document;
 mod export;
 mod idempotency;
 mod import;
+mod lines;
 mod routes;
 
 use std::ops::Deref;
