@@ -1,5 +1,59 @@
 //! Texts that people can see.
 
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A line of 1 to `MOST` characters, without control characters or space around it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Line<const MOST: usize>(String);
+
+impl<const MOST: usize> Line<MOST> {
+    /// Takes a text that was stored. It may be older than the rule of which characters can be seen.
+    pub fn from_stored(text: &str) -> Result<Self, &'static str> {
+        let trimmed = text.trim();
+        let fits = (1..=MOST).contains(&trimmed.chars().count()) && !trimmed.chars().any(char::is_control);
+        if fits { Ok(Self(trimmed.to_owned())) } else { Err("a line of text within its limit") }
+    }
+
+    /// Reads the text that a client sent.
+    pub(crate) fn from_json(value: &Value) -> Result<Self, String> {
+        let line = value.as_str().and_then(|text| Self::from_stored(text).ok());
+        let line = line.filter(|line| !line.as_str().chars().any(is_unseen)).ok_or_else(|| {
+            format!("a text of 1 to {MOST} characters without control characters or marks of direction")
+        })?;
+        let visible = has_visible(line.as_str());
+        if visible { Ok(line) } else { Err(String::from("a text with a character that can be seen")) }
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the schema of the text that a client sends.
+    pub(crate) fn schema(about: &str) -> Value {
+        let unseen = format!("\\u0000-\\u001f\\u007f-\\u009f{}", class_of(&UNSEEN));
+        let invisible = class_of(&INVISIBLE);
+        let pattern = format!("^[^{unseen}]*[^\\s{unseen}{invisible}][^{unseen}]*$");
+        json!({"type": "string", "minLength": 1, "maxLength": MOST, "pattern": pattern, "description": about})
+    }
+}
+
+/// Characters that turn the direction of a text, end its line or take no place: none belongs into a name, and in a log or
+/// on a page they make one name look like another. Joiners are not among them: some scripts need them.
+const UNSEEN: [(char, char); 8] = [
+    ('\u{ad}', '\u{ad}'),
+    ('\u{180e}', '\u{180e}'),
+    ('\u{200b}', '\u{200b}'),
+    ('\u{200e}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{2064}'),
+    ('\u{2066}', '\u{2069}'),
+    ('\u{feff}', '\u{feff}'),
+];
+
 /// Characters without a glyph: `Default_Ignorable_Code_Point` of Unicode, the marks of interlinear annotations, and the blank
 /// of Braille. White space and control characters are not among them.
 const INVISIBLE: [(char, char); 19] = [
@@ -24,17 +78,23 @@ const INVISIBLE: [(char, char); 19] = [
     ('\u{e0800}', '\u{e0fff}'),
 ];
 
-/// Returns whether a text has a character that can be seen.
-pub(crate) fn has_visible(text: &str) -> bool {
-    let invisible = |c: char| INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c));
-    text.chars().any(|c| !c.is_whitespace() && !c.is_control() && !invisible(c))
+fn is_in(ranges: &[(char, char)], c: char) -> bool {
+    ranges.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
-/// Returns the inside of a character class that holds them, for a JSON schema. It leaves out what is beyond `\uffff`, which
-/// not every engine can write.
-pub(crate) fn invisible_class() -> String {
-    let beyond = |last: char| u32::from(last) > 0xffff;
-    let ranges = INVISIBLE.iter().filter(|(_, last)| !beyond(*last));
+fn is_unseen(c: char) -> bool {
+    c.is_control() || is_in(&UNSEEN, c)
+}
+
+/// Returns whether a text has a character that can be seen.
+fn has_visible(text: &str) -> bool {
+    text.chars().any(|c| !c.is_whitespace() && !c.is_control() && !is_in(&INVISIBLE, c))
+}
+
+/// Returns the inside of a character class that holds these ranges, for a JSON schema. It leaves out what is beyond `\uffff`,
+/// which not every engine can write.
+fn class_of(ranges: &[(char, char)]) -> String {
+    let ranges = ranges.iter().filter(|(_, last)| u32::from(*last) <= 0xffff);
     ranges.map(|(first, last)| format!("\\u{:04x}-\\u{:04x}", u32::from(*first), u32::from(*last))).collect()
 }
 
@@ -58,6 +118,23 @@ mod tests {
         for text in ["A", " é ", "\u{200d}न", "🚢\u{fe0f}", "李", "-"] {
             assert!(has_visible(text), "{text:?}");
         }
-        assert!(invisible_class().starts_with("\\u00ad-\\u00ad\\u034f-\\u034f"), "{}", invisible_class());
+        let class = class_of(&INVISIBLE);
+        assert!(class.starts_with("\\u00ad-\\u00ad\\u034f-\\u034f"), "{class}");
+    }
+
+    #[test]
+    fn a_name_that_could_deceive_is_refused() {
+        let read = |text: &str| Line::<200>::from_json(&json!(text));
+        let long = "x".repeat(201);
+        for name in ["", "  ", "a\u{0}b", "a\nb", "\u{202e}nhoJ", "a\u{2028}b", "\u{200b}", "a\u{ad}b", &long]
+        {
+            assert!(read(name).unwrap_err().contains("1 to 200"), "{name:?}");
+        }
+        assert!(read("\u{200d}\u{200c}").unwrap_err().contains("can be seen"));
+        assert_eq!(read(" Ödegård, Miss. Åsa ").unwrap().as_str(), "Ödegård, Miss. Åsa");
+        assert!(
+            Line::<200>::from_stored("\u{202e}nhoJ").is_ok(),
+            "a row that is older than the rule can be read"
+        );
     }
 }

@@ -8,40 +8,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::fields::{FieldError, Fields};
-use crate::visible::has_visible;
+use crate::visible::Line;
 
-/// A name of a ship or a port, of 1 to 100 characters, without control characters or space around it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Label(String);
-
-impl Label {
-    pub(super) const MOST_CHARS: usize = 100;
-    const EXPECTED: &'static str = "a text of 1 to 100 characters without control characters";
-
-    /// Trims and checks a name.
-    pub fn try_new(text: &str) -> Result<Self, &'static str> {
-        let trimmed = text.trim();
-        let fits = (1..=Self::MOST_CHARS).contains(&trimmed.chars().count());
-        let plain = !trimmed.chars().any(char::is_control);
-        if fits && plain { Ok(Self(trimmed.to_owned())) } else { Err(Self::EXPECTED) }
-    }
-
-    /// Returns the text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn from_json(value: &Value) -> Result<Self, String> {
-        let label = value.as_str().ok_or(Self::EXPECTED).and_then(Self::try_new)?;
-        if has_visible(label.as_str()) {
-            Ok(label)
-        } else {
-            Err(String::from("a text with a character that can be seen"))
-        }
-    }
-}
+/// A name of a ship or a port.
+pub type Label = Line<100>;
 
 /// A day, stored as `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

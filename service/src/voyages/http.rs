@@ -17,12 +17,14 @@ use crate::http::access::permission;
 use crate::http::error::Problem;
 use crate::http::extract::{Id, JsonObject, hyphenated};
 use crate::http::openapi::{Answer, Described, Operation};
-use crate::visible::invisible_class;
 
 const ALL: &str = "/api/v1/voyages";
 const ONE: &str = "/api/v1/voyages/{id}";
 const CALLS: &str = "/api/v1/voyages/{id}/calls";
-const PAGE: usize = 50;
+const PAGE: u8 = 50;
+/// The day and the id of the last call of a page. A pattern cannot say which days a month has: day 28 is in each.
+const CALL_CURSOR: &str =
+    "^[12][0-9]{3}-(0[1-9]|1[0-2])-([01][1-9]|10|2[0-8])_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$";
 
 /// The state of the handlers. Cheap to clone.
 #[derive(Clone)]
@@ -52,7 +54,7 @@ pub fn described() -> Described<Context> {
         .on(
             describe(Method::GET, ALL, "listVoyages", "List voyages")
                 .reads(Scope::VoyagesRead)
-                .parameters([cursor()])
+                .parameters([cursor(json!({"type": "string", "format": "uuid"}))])
                 .refuses(&[400])
                 .answers(Answer::new(200, "A page of voyages.").json(reference("VoyagePage"))),
             list,
@@ -80,8 +82,10 @@ pub fn described() -> Described<Context> {
         .on(
             one(Method::GET, CALLS, "listCalls", "List the ports of call of a voyage")
                 .reads(Scope::VoyagesRead)
+                .parameters([cursor(json!({"type": "string", "pattern": CALL_CURSOR}))])
                 .answers(
-                    Answer::new(200, "The calls in their order, at most 100.").json(reference("CallList")),
+                    Answer::new(200, "A page of calls, in the order of their days.")
+                        .json(reference("CallPage")),
                 ),
             calls,
         )
@@ -128,19 +132,14 @@ fn id_parameter() -> Value {
     })
 }
 
-fn cursor() -> Value {
+fn cursor(schema: Value) -> Value {
     json!({
         "name": "cursor", "in": "query", "description": "The `next_cursor` of an earlier response.",
-        "schema": {"type": "string", "format": "uuid"}
+        "schema": schema
     })
 }
 
 fn schemas() -> Map<String, Value> {
-    let control = "\\u0000-\\u001f\\u007f-\\u009f";
-    let label = |about: &str| {
-        json!({"type": "string", "minLength": 1, "maxLength": Label::MOST_CHARS, "description": about,
-            "pattern": format!("^[^{control}]*[^\\s{control}{}][^{control}]*$", invisible_class())})
-    };
     let day = || json!({"type": "string", "format": "date", "pattern": "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"});
     let id = || json!({"type": "string", "format": "uuid"});
     let object = |properties: Value| {
@@ -148,59 +147,64 @@ fn schemas() -> Map<String, Value> {
             properties.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
         json!({"type": "object", "additionalProperties": false, "required": names, "properties": properties})
     };
-    let cursor =
-        json!({"type": ["string", "null"], "description": "Where the next page goes on, if there is one."});
+    let page = |item: &str| {
+        let cursor = json!({"type": ["string", "null"], "description": "Where the next page goes on, if there is one."});
+        object(json!({"items": {"type": "array", "items": reference(item)}, "next_cursor": cursor}))
+    };
     Map::from_iter([
-        (String::from("NewVoyage"), object(json!({"ship": label("The ship."), "departed_on": day()}))),
+        (
+            String::from("NewVoyage"),
+            object(json!({"ship": Label::schema("The ship."), "departed_on": day()})),
+        ),
         (
             String::from("Voyage"),
-            object(json!({"id": id(), "ship": label("The ship."), "departed_on": day()})),
+            object(json!({"id": id(), "ship": Label::schema("The ship."), "departed_on": day()})),
         ),
-        (
-            String::from("VoyagePage"),
-            object(json!({
-                "items": {"type": "array", "items": reference("Voyage")}, "next_cursor": cursor
-            })),
-        ),
-        (String::from("NewCall"), object(json!({"port": label("The port."), "called_on": day()}))),
+        (String::from("VoyagePage"), page("Voyage")),
+        (String::from("NewCall"), object(json!({"port": Label::schema("The port."), "called_on": day()}))),
         (
             String::from("Call"),
             object(json!({
-                "id": id(), "voyage_id": id(), "port": label("The port."), "called_on": day()
+                "id": id(), "voyage_id": id(), "port": Label::schema("The port."), "called_on": day()
             })),
         ),
-        (String::from("CallList"), object(json!({"items": {"type": "array", "items": reference("Call")}}))),
+        (String::from("CallPage"), page("Call")),
     ])
 }
 
 #[derive(Debug, Serialize)]
-struct VoyagePage {
-    items: Vec<Voyage>,
-    next_cursor: Option<Uuid>,
+struct Page<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct CallList {
-    items: Vec<Call>,
+impl<T> Page<T> {
+    /// Makes a page of items, of which one more was read than the page has.
+    fn of(mut items: Vec<T>, cursor: impl Fn(&T) -> String) -> Json<Self> {
+        let more = items.len() > usize::from(PAGE);
+        items.truncate(PAGE.into());
+        let next_cursor = items.last().filter(|_| more).map(cursor);
+        Json(Self { items, next_cursor })
+    }
+}
+
+/// Reads the one parameter of a list, if there is one.
+fn cursor_of<T>(uri: &Uri, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+    let Some(query) = uri.query().filter(|query| !query.is_empty()) else { return Ok(None) };
+    let cursor = query.strip_prefix("cursor=").and_then(read).map(Some);
+    cursor.ok_or_else(|| {
+        Problem::bad_query(vec![FieldError::new("cursor", "must be a `next_cursor`, and alone")])
+    })
 }
 
 async fn list(
     State(context): State<Context>,
     _reader: Reader,
     uri: Uri,
-) -> Result<Json<VoyagePage>, Problem> {
-    let after = match uri.query().unwrap_or_default() {
-        "" => Uuid::nil(),
-        query => query.strip_prefix("cursor=").and_then(hyphenated).ok_or_else(|| {
-            Problem::bad_query(vec![FieldError::new("cursor", "must be a `next_cursor`, and alone")])
-        })?,
-    };
-    let most = i64::try_from(PAGE).unwrap_or(i64::MAX);
-    let mut items = context.store.list(after, most.saturating_add(1)).await?;
-    let more = items.len() > PAGE;
-    items.truncate(PAGE);
-    let next_cursor = items.last().filter(|_| more).map(|last| last.id);
-    Ok(Json(VoyagePage { items, next_cursor }))
+) -> Result<Json<Page<Voyage>>, Problem> {
+    let after = cursor_of(&uri, hyphenated)?.unwrap_or(Uuid::nil());
+    let items = context.store.list(after, PAGE + 1).await?;
+    Ok(Page::of(items, |last| last.id.to_string()))
 }
 
 async fn create(
@@ -230,12 +234,18 @@ async fn calls(
     State(context): State<Context>,
     _reader: Reader,
     Id(id): Id,
-) -> Result<Json<CallList>, Problem> {
-    let items = context.store.calls(id).await?;
+    uri: Uri,
+) -> Result<Json<Page<Call>>, Problem> {
+    let read = |text: &str| {
+        let (day, id) = text.split_once('_')?;
+        Some((day.parse().ok()?, hyphenated(id)?))
+    };
+    let after = cursor_of(&uri, read)?;
+    let items = context.store.calls(id, after, PAGE + 1).await?;
     if items.is_empty() && context.store.get(id).await?.is_none() {
         return Err(no_such(id));
     }
-    Ok(Json(CallList { items }))
+    Ok(Page::of(items, |last| format!("{}_{}", last.details.called_on, last.id)))
 }
 
 async fn add_call(

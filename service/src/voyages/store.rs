@@ -18,7 +18,7 @@ const INSERT_CALLS: &str = "insert into calls (id, voyage_id, port, called_on) v
 const CALLS_AFTER: &str =
     "select id, voyage_id, port, called_on from calls where id > $1 order by id limit +$2";
 const CALLS: &str = "select id, voyage_id, port, called_on from calls where voyage_id = $1 \
-     order by called_on, id limit 100";
+     and (called_on, id) > ($2, $3) order by called_on, id limit +$4";
 /// A voyage that was removed meanwhile gets no call.
 const ADD_CALL: &str = "insert into calls (id, voyage_id, port, called_on) \
      select $1, id, $2, $3 from voyages where id = $4";
@@ -39,7 +39,7 @@ pub(crate) struct CallRow {
 }
 
 fn label(text: &str) -> Result<Label, DatabaseError> {
-    Label::try_new(text).map_err(|expected| doing("reading a name")(sqlx::Error::Decode(expected.into())))
+    Label::from_stored(text).map_err(|expected| doing("reading a name")(sqlx::Error::Decode(expected.into())))
 }
 
 fn day(text: &str) -> Result<Day, DatabaseError> {
@@ -74,8 +74,8 @@ impl Store {
     }
 
     /// Returns voyages after an id, in the order of ids.
-    pub async fn list(&self, after: Uuid, limit: i64) -> Result<Vec<Voyage>, DatabaseError> {
-        let statement = Statement::fixed(LIST, [Value::Key(after), Value::Whole(limit)]);
+    pub async fn list(&self, after: Uuid, limit: u8) -> Result<Vec<Voyage>, DatabaseError> {
+        let statement = Statement::fixed(LIST, [Value::Key(after), Value::Whole(limit.into())]);
         let rows: Vec<VoyageRow> = self.db.rows(statement).await.map_err(doing("listing voyages"))?;
         rows.into_iter().map(VoyageRow::read).collect()
     }
@@ -101,9 +101,16 @@ impl Store {
         Ok(removed.map_err(doing("removing a voyage"))? > 0)
     }
 
-    /// Returns the calls of a voyage in their order.
-    pub async fn calls(&self, voyage: Uuid) -> Result<Vec<Call>, DatabaseError> {
-        let rows = self.db.rows(Statement::fixed(CALLS, [Value::Key(voyage)])).await;
+    /// Returns the calls of a voyage after a day and an id, in the order of both.
+    pub async fn calls(
+        &self,
+        voyage: Uuid,
+        after: Option<(Day, Uuid)>,
+        limit: u8,
+    ) -> Result<Vec<Call>, DatabaseError> {
+        let (day, id) = after.map_or((String::new(), Uuid::nil()), |(day, id)| (day.to_string(), id));
+        let values = [Value::Key(voyage), Value::Text(day), Value::Key(id), Value::Whole(limit.into())];
+        let rows = self.db.rows(Statement::fixed(CALLS, values)).await;
         let rows: Vec<CallRow> = rows.map_err(doing("listing calls"))?;
         rows.into_iter().map(CallRow::read).collect()
     }

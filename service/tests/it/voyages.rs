@@ -60,7 +60,7 @@ async fn what_cannot_be_used_is_named(app: App) {
     let wrong = json!({"ship": "", "departed_on": "1912-04-31", "line": "White Star"});
     let answer = app.call(Method::POST, ALL, Some(&wrong)).await;
     assert_eq!(answer.problem(422).1, ["ship", "departed_on", "line"]);
-    for unseen in ["\u{200d}", "\u{2800}\u{3164}", "\u{e0041}"] {
+    for unseen in ["\u{200d}", "\u{2800}\u{3164}", "\u{e0041}", "\u{202e}nhoJ", "Tit\u{200b}anic"] {
         let body = json!({"ship": unseen, "departed_on": "1912-04-10"});
         assert_eq!(app.call(Method::POST, ALL, Some(&body)).await.problem(422).1, ["ship"], "{unseen:?}");
         let body = json!({"name": unseen, "class": 1, "sex": "male", "survived": true});
@@ -86,6 +86,32 @@ async fn a_list_is_walked_page_by_page(app: App) {
     let second = app.get(&format!("{ALL}?cursor={next}")).await.json();
     let count = |page: &Value| page["items"].as_array().unwrap().len();
     assert_eq!((count(&first), count(&second), &second["next_cursor"]), (50, 11, &json!(null)));
+    assert_eq!(app.get(&format!("{ALL}?cursor=7")).await.problem(400).1, ["cursor"]);
+
+    let (_, path) = add(&app, "Olympic", "1911-06-14").await;
+    let mut sent = Vec::new();
+    for number in 0..120 {
+        let port = format!("Port {number}");
+        let call = json!({"port": port, "called_on": format!("1912-04-{:02}", 30 - number % 7)});
+        let made = app.call(Method::POST, &format!("{path}/calls"), Some(&call)).await;
+        assert_eq!(made.status, 201, "{}", made.text);
+        sent.push((call["called_on"].as_str().unwrap().to_owned(), made.json()["id"].clone().to_string()));
+    }
+    sent.sort();
+    let (mut met, mut query) = (Vec::new(), String::new());
+    for size in [50, 50, 20] {
+        let page = app.get(&format!("{path}/calls{query}")).await.json();
+        let items = page["items"].as_array().unwrap();
+        assert_eq!(items.len(), size);
+        met.extend(
+            items.iter().map(|call| (call["called_on"].as_str().unwrap().to_owned(), call["id"].to_string())),
+        );
+        query = format!("?cursor={}", page["next_cursor"].as_str().unwrap_or_default());
+    }
+    assert_eq!((met, query.as_str()), (sent, "?cursor="), "each call is met once, in the order of days");
+    for wrong in ["cursor=7", "cursor=1912-04-31_x", "limit=3"] {
+        assert_eq!(app.get(&format!("{path}/calls?{wrong}")).await.problem(400).1, ["cursor"], "{wrong}");
+    }
     app.store.close().await;
     assert_eq!(app.get(ALL).await.problem(503).0, "database_unavailable");
 }

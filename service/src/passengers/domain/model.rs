@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(
             errors,
             [
-                r#"name must be a text of 1 to 200 characters without control characters, not "\u0007""#,
+                r#"name must be a text of 1 to 200 characters without control characters or marks of direction, not "\u0007""#,
                 r#"class must be 1, 2 or 3, not "1""#,
                 r#"sex must be `female` or `male`, not "Male""#,
                 "age must be a number of years from 0 to 120, or null, not -1",

@@ -8,7 +8,6 @@ use crate::config::Scope;
 use crate::http::openapi::{Answer, Operation};
 use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
 use crate::passengers::domain::values::{Age, Fare, Name, Relatives};
-use crate::visible::invisible_class;
 
 const ALL: &str = "/api/v1/passengers";
 const FARE: &str = "Pounds, as the client says who adds the passenger. The public passenger list has no fares: null for its 1,309 \
@@ -240,15 +239,9 @@ pub(super) fn schemas() -> Map<String, Value> {
 /// left out.
 fn details(patch: bool) -> Map<String, Value> {
     let null_too = |schema: &str| if patch { json!([schema, "null"]) } else { json!(schema) };
-    // Neither control characters nor those that turn or end a line, and something to be seen.
-    let unseen = "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufeff";
-    let pattern = format!("^[^{unseen}]*[^\\s{unseen}{}][^{unseen}]*$", invisible_class());
     let relatives = |about: &str| json!({"type": null_too("integer"), "minimum": 0, "maximum": Relatives::MOST, "default": 0, "description": about});
     map(json!({
-        "name": {
-            "type": "string", "minLength": 1, "maxLength": Name::MOST_CHARS, "pattern": pattern,
-            "description": "Family name, title, given names."
-        },
+        "name": Name::schema("Family name, title, given names."),
         "class": {"type": "integer", "enum": [1, 2, 3]},
         "sex": {"enum": ["female", "male"]},
         "age": {"type": ["number", "null"], "minimum": 0, "maximum": Age::MOST, "description": "Years; null where nobody knows."},

@@ -38,7 +38,7 @@ impl TryFrom<Row> for Passenger {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let read = || {
             Ok(NewPassenger {
-                name: Name::try_new(&row.name)?,
+                name: Name::from_stored(&row.name)?,
                 class: Class::try_new(row.class.into())?,
                 sex: row.sex.parse()?,
                 age: row.age.map(Age::try_new).transpose()?,
