@@ -11,10 +11,11 @@ use serde_json::{Value, json};
 
 use crate::backup::{self, BackupError, Contents, Kind};
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::database::Database;
+use crate::config::{Config, Scope};
+use crate::database::{Database, DatabaseError, Opening};
 use crate::http::openapi::{Answer, Described, Info, Operation};
 use crate::http::{self, ApiRoute, PortService, Shared};
+use crate::passengers::StoreError;
 use crate::passengers::domain::model::Passenger;
 use crate::voyages::domain::{Call, Voyage};
 use crate::{passengers, voyages};
@@ -29,6 +30,50 @@ const INFO: Info = Info {
 
 /// The kinds of records in a backup. A kind comes after those that it refers to; format 1 held the first one.
 const KINDS: [&dyn Kind; 3] = [&PhantomData::<Passenger>, &PhantomData::<Voyage>, &PhantomData::<Call>];
+
+/// The scopes that a key may have.
+pub const SCOPES: &[Scope] = {
+    const ALL: [Scope; 5] = {
+        let ([read, write, import], [read_voyages, write_voyages]) = (passengers::SCOPES, voyages::SCOPES);
+        [read, write, import, read_voyages, write_voyages]
+    };
+    &ALL
+};
+
+/// The reason for which a database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// It cannot be reached, or its tables do not fit.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The records of an entity cannot be prepared.
+    #[error("preparing {entity}")]
+    Entity {
+        /// The entity.
+        entity: &'static str,
+        /// The reason.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl OpenError {
+    /// Returns whether a start that failed like this may succeed a little later.
+    #[must_use]
+    pub fn may_still_come(&self) -> bool {
+        matches!(self, Self::Database(error) if error.may_still_come())
+    }
+}
+
+/// Opens a database for a purpose, and lets each entity prepare its records.
+pub async fn open(opening: Opening, config: &Config, max_connections: u32) -> Result<Database, OpenError> {
+    let database = Database::open(opening, &config.database_url, config.pooling, max_connections).await?;
+    passengers::prepare(&database, opening).await.map_err(|error| match error {
+        StoreError::Database(error) => error.into(),
+        error => OpenError::Entity { entity: "passengers", source: error.into() },
+    })?;
+    Ok(database)
+}
 
 /// Writes all records, as of one moment, into a file. It replaces an older file of this name at the end.
 pub async fn backup(database: &Database, path: &Path, now: Timestamp) -> Result<Contents, BackupError> {
@@ -49,15 +94,14 @@ pub fn routes() -> Vec<ApiRoute> {
 
 /// Creates the state that all handlers share.
 #[must_use]
-pub fn shared(config: Config, passengers: &passengers::Store, clock: Arc<dyn Clock>) -> Shared {
-    Shared::new(config, passengers.database().clone(), clock, routes())
+pub fn shared(config: Config, database: Database, clock: Arc<dyn Clock>) -> Shared {
+    Shared::new(config, database, clock, routes())
 }
 
 /// Creates the service of the public port.
 #[must_use]
-pub fn public(shared: &Shared, passengers: &passengers::Store) -> PortService {
-    let voyages = voyages::Store::new(shared.database.clone());
-    let entities = passengers::http::routes(shared, passengers).merge(voyages::http::routes(shared, voyages));
+pub fn public(shared: &Shared) -> PortService {
+    let entities = passengers::http::routes(shared).merge(voyages::http::routes(shared));
     http::public(shared, greeting().with_state(shared.clone()).merge(entities), INFO)
 }
 

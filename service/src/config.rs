@@ -144,8 +144,11 @@ impl Config {
         unused.into_iter().collect()
     }
 
-    /// Reads the configuration. Nothing is opened or bound; only `*_FILE` secrets are read.
-    pub fn from_variables(variables: &impl Variables) -> Result<Self, ConfigErrors> {
+    /// Reads the configuration, with keys of these scopes. Nothing is opened or bound; only `*_FILE` secrets are read.
+    pub fn from_variables(
+        variables: &impl Variables,
+        scopes: &'static [Scope],
+    ) -> Result<Self, ConfigErrors> {
         let mut reader = Reader { variables, errors: Vec::new(), secret_files: Vec::new() };
         let bind =
             reader.parsed("BIND", IpAddr::V4(Ipv4Addr::LOCALHOST), "an IP address such as 127.0.0.1 or ::");
@@ -160,7 +163,7 @@ impl Config {
             "one word of up to 64 letters, digits, `-` and `_`, such as production",
         );
         let mut config = Self {
-            clients: reader.client_policy(&environment),
+            clients: reader.client_policy(&environment, scopes),
             address: SocketAddr::new(bind, port),
             admin_address: SocketAddr::new(bind, admin_port),
             database_url: reader.database_url(&environment),
@@ -188,11 +191,22 @@ impl Config {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
+    pub(crate) const WRITE: Scope = Scope::changing("things:write");
+    pub(crate) const IMPORT: Scope = Scope::changing("things:import");
+
+    impl Config {
+        /// Reads the configuration of a service that has things.
+        pub(crate) fn of_test(variables: &impl Variables) -> Result<Self, ConfigErrors> {
+            const READ: [Scope; 2] = [Scope::reading("things:read"), Scope::reading("others:read")];
+            Self::from_variables(variables, &[READ[0], READ[1], WRITE, IMPORT])
+        }
+    }
+
     fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
-        Config::from_variables(&variables.iter().copied().collect::<HashMap<_, _>>())
+        Config::of_test(&variables.iter().copied().collect::<HashMap<_, _>>())
     }
 
     #[test]

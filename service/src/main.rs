@@ -12,7 +12,6 @@ use titanic::api;
 use titanic::clock::{Clock as _, SystemClock};
 use titanic::config::ProcessVariables;
 use titanic::database::Opening;
-use titanic::passengers::Store;
 use titanic::shutdown::Shutdown;
 use titanic::telemetry::Telemetry;
 use titanic::{Config, Titanic};
@@ -41,7 +40,7 @@ fn main() -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    let config = match Config::from_variables(&ProcessVariables) {
+    let config = match Config::from_variables(&ProcessVariables, api::SCOPES) {
         Ok(config) => config,
         Err(errors) => {
             tell(&errors.to_string());
@@ -119,14 +118,13 @@ fn transfer(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {
         let opening = if out { Opening::Read } else { Opening::Fill };
-        let store = Store::open_for(opening, &config.database_url, config.pooling, 1).await?;
-        let database = store.database();
+        let database = api::open(opening, config, 1).await?;
         let contents = if out {
-            api::backup(database, path, SystemClock.now()).await?
+            api::backup(&database, path, SystemClock.now()).await?
         } else {
-            api::restore(database, path).await?
+            api::restore(&database, path).await?
         };
-        store.close().await;
+        database.close().await;
         let done = if out { "backed up to" } else { "restored from" };
         tell(&format!("{contents} of {} {done} {}", config.database_url, path.display()));
         if !contents.left.is_empty() {

@@ -11,15 +11,14 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api;
+use crate::api::{self, OpenError};
 use crate::clock::Clock;
 use crate::config::{Config, Keys};
-use crate::database::Opening;
+use crate::database::{Database, Opening};
 use crate::http::connections::ConnectionLimits;
 use crate::http::serve::{Limits, serve};
 use crate::http::startup_gate::StartupGate;
 use crate::http::{self, Shared};
-use crate::passengers::{Store, StoreError};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
@@ -37,9 +36,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// The reason for which the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The passengers cannot be reached.
-    #[error("opening the passengers")]
-    Store(#[from] StoreError),
+    /// The database cannot be used.
+    #[error("opening the database")]
+    Database(#[from] OpenError),
     /// A port cannot be had.
     #[error("listening on {address} ({variable}); is the port taken?")]
     Bind {
@@ -137,13 +136,13 @@ impl Titanic {
         let clients = Port::serve(public.socket, StartupGate::probed(&config), Limits::with(limits));
         let operators =
             Port::serve(admin.socket, StartupGate::probed(&config), Limits::of(ADMIN_CONNECTIONS));
-        let store = tokio::select! {
-            store = open(&config, addresses) => store?,
+        let database = tokio::select! {
+            database = open(&config, addresses) => database?,
             // While it still waits for its database there is nothing to end in order.
             () = shutdown.begin.cancelled() => return Ok(()),
         };
-        let shared = api::shared(config, &store, clock);
-        clients.gate.open(api::public(&shared, &store));
+        let shared = api::shared(config, database, clock);
+        clients.gate.open(api::public(&shared));
         operators.gate.open(http::admin(&shared));
         announce(&shared, addresses);
         http::metrics::export(&shared);
@@ -224,18 +223,11 @@ async fn reload_secrets(shared: Shared) {
 async fn open(
     config: &Config,
     (address, admin_address): (SocketAddr, SocketAddr),
-) -> Result<Store, StoreError> {
+) -> Result<Database, OpenError> {
     let since = Instant::now();
     loop {
-        let error = match Store::open_for(
-            Opening::Serve,
-            &config.database_url,
-            config.pooling,
-            config.max_connections,
-        )
-        .await
-        {
-            Ok(store) => return Ok(store),
+        let error = match api::open(Opening::Serve, config, config.max_connections).await {
+            Ok(database) => return Ok(database),
             Err(error) => error,
         };
         if !error.may_still_come() || since.elapsed() + RETRY > config.start {

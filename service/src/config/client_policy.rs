@@ -15,6 +15,8 @@ use super::{Environment, HostPattern, Reader, Variables};
 pub struct ClientPolicy {
     /// The keys of the start (`API_KEYS`, `API_KEYS_FILE`).
     pub keys: Keys,
+    /// The scopes that a key may have.
+    pub scopes: &'static [Scope],
     /// True if reading needs no key (`ANONYMOUS_READS`).
     pub anonymous_reads: bool,
     /// The origins whose pages may read responses (`CORS_ORIGINS`).
@@ -54,40 +56,36 @@ pub enum Keys {
     Nobody,
 }
 
-/// A permission of a key.
+/// A permission of a key. Entities say which ones there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// Reading passengers, where anonymous reads are denied.
-    Read,
-    /// Adding, changing and removing one passenger.
-    Write,
-    /// Adding many at once.
-    Import,
-    /// Reading voyages, where anonymous reads are denied.
-    VoyagesRead,
-    /// Adding and removing voyages.
-    VoyagesWrite,
+pub struct Scope {
+    name: &'static str,
+    reads: bool,
 }
 
 impl Scope {
-    const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Import, Self::VoyagesRead, Self::VoyagesWrite];
+    /// A permission to read. It is needed only where anonymous reads are denied.
+    #[must_use]
+    pub const fn reading(name: &'static str) -> Self {
+        Self { name, reads: true }
+    }
+
+    /// A permission to change something.
+    #[must_use]
+    pub const fn changing(name: &'static str) -> Self {
+        Self { name, reads: false }
+    }
 
     /// Returns whether it is needed only where anonymous reads are denied.
     #[must_use]
     pub fn is_read(self) -> bool {
-        matches!(self, Self::Read | Self::VoyagesRead)
+        self.reads
     }
 
     /// Returns its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Read => "passengers:read",
-            Self::Write => "passengers:write",
-            Self::Import => "passengers:import",
-            Self::VoyagesRead => "voyages:read",
-            Self::VoyagesWrite => "voyages:write",
-        }
+        self.name
     }
 }
 
@@ -109,13 +107,13 @@ impl ApiKey {
     }
 
     /// Reads `name scope[,scope] sha256:<hex>`.
-    fn read(line: &str) -> Option<Self> {
+    fn read(line: &str, known: &[Scope]) -> Option<Self> {
         let [name, scopes, digest] = line.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if name.len() > 64 || !name.chars().all(plain) {
             return None;
         }
-        let scope = |word: &str| Scope::ALL.into_iter().find(|scope| scope.as_str() == word);
+        let scope = |word: &str| known.iter().copied().find(|scope| scope.as_str() == word);
         let scopes = scopes.split(',').map(scope).collect::<Option<Vec<_>>>()?;
         Some(Self { name: name.to_owned(), scopes, digest: digest_of(digest.strip_prefix("sha256:")?)? })
     }
@@ -134,20 +132,20 @@ fn digest_of(hex: &str) -> Option<[u8; 32]> {
 }
 
 impl Keys {
-    /// Reads one key per line, or says of each wrong line what was expected.
-    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+    /// Reads one key per line, of these scopes, or says of each wrong line what was expected.
+    pub fn parse(text: &str, scopes: &[Scope]) -> Result<Self, Vec<String>> {
         let (mut keys, mut wrong) = (Vec::new(), Vec::new());
         for (index, line) in text.split(['\n', ';']).map(str::trim).enumerate() {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            match ApiKey::read(line) {
+            match ApiKey::read(line, scopes) {
                 Some(key) => keys.push(key),
                 // The line is not shown: who got it wrong may have put the secret itself there.
                 None => wrong.push(format!(
                     "line {} to be `name scope[,scope] sha256:<64 hex digits>` with the scopes {}",
                     index + 1,
-                    Scope::ALL.map(Scope::as_str).join(", ")
+                    scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")
                 )),
             }
         }
@@ -187,11 +185,16 @@ impl Network {
 }
 
 impl<V: Variables> Reader<'_, V> {
-    pub(super) fn client_policy(&mut self, environment: &Environment) -> ClientPolicy {
+    pub(super) fn client_policy(
+        &mut self,
+        environment: &Environment,
+        scopes: &'static [Scope],
+    ) -> ClientPolicy {
         let requests = self.ranged("RATE_LIMIT", 0, 0, 1_000_000);
         let seconds = self.ranged("RATE_LIMIT_SECONDS", 60, 1, 86_400);
         ClientPolicy {
-            keys: self.keys(environment),
+            keys: self.keys(environment, scopes),
+            scopes,
             anonymous_reads: self.anonymous_reads(),
             origins: self.list("CORS_ORIGINS", "origins such as https://titanic.example, or *", origin),
             hosts: self.list(
@@ -211,11 +214,11 @@ impl<V: Variables> Reader<'_, V> {
         }
     }
 
-    fn keys(&mut self, environment: &Environment) -> Keys {
+    fn keys(&mut self, environment: &Environment, scopes: &[Scope]) -> Keys {
         let Some(text) = self.secret("API_KEYS") else {
             return if environment.is_development() { Keys::Open } else { Keys::Nobody };
         };
-        Keys::parse(&text).unwrap_or_else(|wrong| {
+        Keys::parse(&text, scopes).unwrap_or_else(|wrong| {
             wrong.into_iter().for_each(|expected| self.refuse("API_KEYS", None, expected));
             Keys::Nobody
         })
@@ -264,13 +267,14 @@ mod tests {
     use super::*;
     use crate::Config;
     use crate::config::ConfigErrors;
+    use crate::config::tests::{IMPORT, WRITE};
 
     /// `printf iceberg | sha256sum`
     const ICEBERG: &str = "sha256:91e16ed3ab68d1bd19b0c3ff3a5c3d7b7a4f6e2b1a2c3d4e5f60718293a4b5c6";
 
     fn read(variables: &[(&'static str, &str)]) -> Result<ClientPolicy, ConfigErrors> {
         let variables: HashMap<&str, &str> = variables.iter().copied().collect();
-        Config::from_variables(&variables).map(|config| config.clients)
+        Config::of_test(&variables).map(|config| config.clients)
     }
 
     fn line(name: &str, scopes: &str, secret: &str) -> String {
@@ -283,28 +287,27 @@ mod tests {
     fn keys_are_found_by_their_secret_and_never_shown() {
         let text = format!(
             "# who brings them aboard\n{}\n\n{}",
-            line("purser", "passengers:write", "iceberg"),
-            line("agent", "passengers:write,passengers:import", "ticket")
+            line("purser", "things:write", "iceberg"),
+            line("agent", "things:write,things:import", "ticket")
         );
         let keys = read(&[("API_KEYS", &text)]).unwrap().keys;
         let purser = keys.find("iceberg").unwrap();
         assert_eq!(
-            (purser.name.as_str(), purser.allows(Scope::Write), purser.allows(Scope::Import)),
+            (purser.name.as_str(), purser.allows(WRITE), purser.allows(IMPORT)),
             ("purser", true, false)
         );
-        assert!(keys.find("ticket").unwrap().allows(Scope::Import));
+        assert!(keys.find("ticket").unwrap().allows(IMPORT));
         assert_eq!(keys.find("Iceberg"), None);
         assert_eq!(
             format!("{keys:?}"),
-            "Required([ApiKey(purser passengers:write), ApiKey(agent passengers:write,passengers:import)])"
+            "Required([ApiKey(purser things:write), ApiKey(agent things:write,things:import)])"
         );
     }
 
     #[test]
     fn a_line_that_is_no_key_is_named_by_its_number_only() {
-        let long = format!("a passengers:look {ICEBERG}");
-        for wrong in ["purser", "purser passengers:write iceberg", "purser passengers:write sha256:12", &long]
-        {
+        let long = format!("a things:look {ICEBERG}");
+        for wrong in ["purser", "purser things:write iceberg", "purser things:write sha256:12", &long] {
             let errors = read(&[("API_KEYS", &format!("# first\n{wrong}"))]).unwrap_err().to_string();
             assert!(errors.contains("API_KEYS: expected line 2 to be `name scope"), "{errors}");
             assert!(!errors.contains("iceberg"), "{errors}");
@@ -325,7 +328,7 @@ mod tests {
     #[test]
     fn anonymous_reads_are_denied_only_where_keys_are() {
         assert!(read(&[]).unwrap().anonymous_reads);
-        let key = line("purser", "passengers:read,voyages:read", "iceberg");
+        let key = line("purser", "things:read,others:read", "iceberg");
         assert!(!read(&[("API_KEYS", &key), ("ANONYMOUS_READS", "deny")]).unwrap().anonymous_reads);
         assert!(read(&[("API_KEYS", &key), ("ANONYMOUS_READS", "allow")]).unwrap().anonymous_reads);
         let errors = read(&[("ANONYMOUS_READS", "deny")]).unwrap_err().to_string();

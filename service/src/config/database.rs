@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
-        Config::from_variables(&variables.iter().copied().collect::<HashMap<_, _>>())
+        Config::of_test(&variables.iter().copied().collect::<HashMap<_, _>>())
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
             .collect();
             // what a chart leaves empty counts as not set
             variables.insert(String::from("DATABASE_URL"), String::new());
-            Config::from_variables(&variables).map(|config| config.database_url.expose().to_owned())
+            Config::of_test(&variables).map(|config| config.database_url.expose().to_owned())
         };
         assert_eq!(
             told(&[]).unwrap(),

@@ -49,7 +49,7 @@ mod tests {
     use crate::config::{Config, ConfigErrors};
 
     fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
-        Config::from_variables(&variables.iter().copied().collect::<HashMap<_, _>>())
+        Config::of_test(&variables.iter().copied().collect::<HashMap<_, _>>())
     }
 
     #[test]

@@ -113,7 +113,7 @@ mod tests {
     use crate::config::{Config, ConfigErrors};
 
     fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
-        Config::from_variables(&variables.iter().copied().collect::<HashMap<_, _>>())
+        Config::of_test(&variables.iter().copied().collect::<HashMap<_, _>>())
     }
 
     #[test]
@@ -123,7 +123,7 @@ mod tests {
         std::fs::write(&path, "iceberg\n").unwrap();
         let variables =
             BTreeMap::from([(String::from("ADMIN_TOKEN_FILE"), path.to_string_lossy().into_owned())]);
-        let config = Config::from_variables(&variables).unwrap();
+        let config = Config::of_test(&variables).unwrap();
         let token = config.admin_token.unwrap();
         assert!(token.admits("iceberg"));
         assert!(!token.admits("iceberg\n"));
@@ -143,18 +143,17 @@ mod tests {
         let path = folder.path().join("keys");
         let variables =
             BTreeMap::from([(String::from("API_KEYS_FILE"), path.to_string_lossy().into_owned())]);
-        let line = |number: u32| format!("holder-{number} passengers:write sha256:{number:064x}\n");
+        let line = |number: u32| format!("the-holder-{number} things:write sha256:{number:064x}\n");
         let text: String = (0..600).map(line).collect();
         assert!(text.len() > 59_000, "{}", text.len());
         std::fs::write(&path, &text).unwrap();
-        let crate::config::Keys::Required(keys) = Config::from_variables(&variables).unwrap().clients.keys
-        else {
+        let crate::config::Keys::Required(keys) = Config::of_test(&variables).unwrap().clients.keys else {
             panic!("no keys were read");
         };
-        assert_eq!((keys.len(), keys[599].name.as_str()), (600, "holder-599"));
+        assert_eq!((keys.len(), keys[599].name.as_str()), (600, "the-holder-599"));
 
         std::fs::write(&path, text.repeat(2)).unwrap();
-        let errors = Config::from_variables(&variables).unwrap_err().to_string();
+        let errors = Config::of_test(&variables).unwrap_err().to_string();
         let expected =
             format!("API_KEYS_FILE is `{}`: expected a file of at most 65536 bytes", path.display());
         assert!(errors.contains(&expected), "{errors}");

@@ -336,11 +336,11 @@ mod tests {
     #[test]
     fn a_statement_tells_what_it_does_and_to_which_table() {
         for (sql, expected) in [
-            ("select id, name from passengers where id = $1", ("SELECT", "passengers")),
-            ("insert into passengers (id) values ($1)", ("INSERT", "passengers")),
-            ("update passengers set name = $1", ("UPDATE", "passengers")),
-            ("select count(*) from (select 1 from passengers limit 1) as one", ("SELECT", "passengers")),
-            ("delete from passengers", ("DELETE", "passengers")),
+            ("select id, name from things where id = $1", ("SELECT", "things")),
+            ("insert into things (id) values ($1)", ("INSERT", "things")),
+            ("update things set name = $1", ("UPDATE", "things")),
+            ("select count(*) from (select 1 from things limit 1) as one", ("SELECT", "things")),
+            ("delete from things", ("DELETE", "things")),
             ("begin immediate", ("BEGIN", "")),
             ("vacuum", ("OTHER", "")),
             ("", ("OTHER", "")),

@@ -17,7 +17,7 @@ pub struct Holder(pub Option<String>);
 
 /// Makes the proof that a client has a permission. As the first argument of a handler it comes before anything is read.
 macro_rules! permission {
-    ($about:literal, $name:ident, $scope:ident) => {
+    ($about:literal, $name:ident, $scope:expr) => {
         #[doc = $about]
         #[derive(Debug)]
         pub struct $name(pub $crate::http::access::Holder);
@@ -33,7 +33,7 @@ macro_rules! permission {
                 state: &S,
             ) -> Result<Self, Self::Rejection> {
                 let shared = <$crate::http::Shared as axum::extract::FromRef<S>>::from_ref(state);
-                $crate::http::access::admit(&shared, &parts.headers, $crate::config::Scope::$scope).map(Self)
+                $crate::http::access::admit(&shared, &parts.headers, $scope).map(Self)
             }
         }
     };

@@ -89,7 +89,7 @@ mod tests {
 
     fn told(peer: &str, forwarded: &[&'static str]) -> String {
         let variables = HashMap::from([("TRUSTED_PROXIES", "10.0.0.0/8,2001:db8::/32")]);
-        let proxies = Config::from_variables(&variables).unwrap().clients.proxies;
+        let proxies = Config::of_test(&variables).unwrap().clients.proxies;
         let headers = forwarded
             .iter()
             .map(|value| (FORWARDED_FOR, HeaderValue::from_static(value)))

@@ -280,14 +280,14 @@ mod tests {
     #[test]
     fn a_problem_tells_the_client_what_and_the_log_why() {
         let problem = Problem::from(DatabaseError::Query {
-            doing: "listing passengers",
+            doing: "listing things",
             source: sqlx::Error::PoolClosed.into(),
         });
         let body: serde_json::Value = serde_json::from_slice(&problem.body("/api", Some("r1"))).unwrap();
         assert_eq!(body["type"], "urn:titanic:problem:database-unavailable");
         assert_eq!((body["status"].as_u64(), body["request_id"].as_str()), (Some(503), Some("r1")));
         assert!(!body.to_string().contains("listing"), "{body}");
-        assert!(problem.cause().unwrap().starts_with("listing passengers: "));
+        assert!(problem.cause().unwrap().starts_with("listing things: "));
         assert_eq!(problem.into_response().headers()["retry-after"], "1");
     }
 }

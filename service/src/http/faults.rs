@@ -205,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    const ROUTE: &str = "/api/v1/passengers";
+    const ROUTE: &str = "/api/v1/things";
 
     fn order(extra: Value) -> FaultOrder {
         let mut object = json!({"route": ROUTE, "ttl_seconds": 60});

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-use crate::config::{AdminToken, Config, DatabaseUrl, Keys, SecretFile};
+use crate::config::{AdminToken, Config, DatabaseUrl, Keys, Scope, SecretFile};
 use crate::database::{Database, Login};
 use crate::telemetry::metrics::gauge;
 
@@ -15,6 +15,7 @@ use crate::telemetry::metrics::gauge;
 #[derive(Debug)]
 pub struct Secrets {
     keys: RwLock<Arc<Keys>>,
+    scopes: &'static [Scope],
     admin_token: RwLock<Option<AdminToken>>,
     files: Mutex<Vec<Watched>>,
 }
@@ -33,6 +34,7 @@ impl Secrets {
         let watch = |file: &SecretFile| Watched { file: file.clone(), failed: false, succeeded_at: now };
         Self {
             keys: RwLock::new(Arc::new(config.clients.keys.clone())),
+            scopes: config.clients.scopes,
             admin_token: RwLock::new(config.admin_token),
             files: Mutex::new(config.secret_files.iter().map(watch).collect()),
         }
@@ -91,7 +93,7 @@ impl Secrets {
     fn take(&self, variable: &str, secret: String, database: &Database) -> Result<(), String> {
         match variable {
             "API_KEYS" => {
-                let keys = Keys::parse(&secret).map_err(|wrong| wrong.join("; "))?;
+                let keys = Keys::parse(&secret, self.scopes).map_err(|wrong| wrong.join("; "))?;
                 *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
             }
             "ADMIN_TOKEN" => {

@@ -271,7 +271,7 @@ mod tests {
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let gate = Arc::new(StartupGate::default());
         let variables = HashMap::from([("DATABASE_URL", "sqlite::memory:")]);
-        let config = Config::from_variables(&variables).unwrap();
+        let config = Config::of_test(&variables).unwrap();
         let url = &config.database_url;
         let database = Database::open(Opening::Serve, url, Pooling::Session, 1).await.unwrap();
         let shared = Shared::new(config, database, Arc::new(SystemClock), Vec::new());

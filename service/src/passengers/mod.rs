@@ -7,4 +7,16 @@ pub mod domain;
 pub mod http;
 mod store;
 
-pub use store::{Claim, Repeatable, Store, StoreError};
+use crate::config::Scope;
+
+pub use store::{Claim, Repeatable, Store, StoreError, prepare};
+
+/// Reading passengers, where anonymous reads are denied.
+const READ: Scope = Scope::reading("passengers:read");
+/// Adding, changing and removing one passenger.
+const WRITE: Scope = Scope::changing("passengers:write");
+/// Adding many at once.
+const IMPORT: Scope = Scope::changing("passengers:import");
+
+/// The scopes of keys for passengers.
+pub const SCOPES: [Scope; 3] = [READ, WRITE, IMPORT];

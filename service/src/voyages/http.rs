@@ -8,9 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::Store;
 use super::domain::{Call, Label, NewCall, NewVoyage, Voyage};
-use crate::config::Scope;
+use super::{READ, Store, WRITE};
 use crate::fields::FieldError;
 use crate::http::Shared;
 use crate::http::access::permission;
@@ -39,12 +38,12 @@ impl FromRef<Context> for Shared {
     }
 }
 
-permission!("Proof that the client may read voyages.", Reader, VoyagesRead);
-permission!("Proof that the client may change voyages.", Writer, VoyagesWrite);
+permission!("Proof that the client may read voyages.", Reader, READ);
+permission!("Proof that the client may change voyages.", Writer, WRITE);
 
 /// Returns the routes with their state.
-pub fn routes(shared: &Shared, store: Store) -> Described {
-    described().with_state(Context { shared: shared.clone(), store })
+pub fn routes(shared: &Shared) -> Described {
+    described().with_state(Context { shared: shared.clone(), store: Store::new(shared.database.clone()) })
 }
 
 /// Returns the routes with their descriptions and schemas. Their handlers lack their state.
@@ -53,7 +52,7 @@ pub fn described() -> Described<Context> {
     Described::default()
         .on(
             describe(Method::GET, ALL, "listVoyages", "List voyages")
-                .reads(Scope::VoyagesRead)
+                .reads(READ)
                 .parameters([cursor(json!({"type": "string", "format": "uuid"}))])
                 .refuses(&[400])
                 .answers(Answer::new(200, "A page of voyages.").json(reference("VoyagePage"))),
@@ -69,19 +68,19 @@ pub fn described() -> Described<Context> {
         )
         .on(
             one(Method::GET, ONE, "getVoyage", "Read a voyage")
-                .reads(Scope::VoyagesRead)
+                .reads(READ)
                 .answers(Answer::new(200, "The voyage.").json(reference("Voyage"))),
             read,
         )
         .on(
             one(Method::DELETE, ONE, "deleteVoyage", "Remove a voyage with its calls")
-                .needs(Scope::VoyagesWrite)
+                .needs(WRITE)
                 .answers(Answer::new(204, "The voyage is gone.")),
             remove,
         )
         .on(
             one(Method::GET, CALLS, "listCalls", "List the ports of call of a voyage")
-                .reads(Scope::VoyagesRead)
+                .reads(READ)
                 .parameters([cursor(json!({"type": "string", "pattern": CALL_CURSOR}))])
                 .answers(
                     Answer::new(200, "A page of calls, in the order of their days.")
@@ -115,10 +114,7 @@ fn change(
     summary: &'static str,
     body: &str,
 ) -> Operation {
-    describe(method, path, id, summary)
-        .needs(Scope::VoyagesWrite)
-        .body("application/json", reference(body))
-        .refuses(&[422])
+    describe(method, path, id, summary).needs(WRITE).body("application/json", reference(body)).refuses(&[422])
 }
 
 fn reference(name: &str) -> Value {

@@ -6,4 +6,14 @@ pub mod domain;
 pub mod http;
 mod store;
 
+use crate::config::Scope;
+
 pub use store::Store;
+
+/// Reading voyages, where anonymous reads are denied.
+const READ: Scope = Scope::reading("voyages:read");
+/// Adding and removing voyages.
+const WRITE: Scope = Scope::changing("voyages:write");
+
+/// The scopes of keys for voyages.
+pub const SCOPES: [Scope; 2] = [READ, WRITE];

@@ -9,6 +9,7 @@ use serde_json::Value;
 use titanic::Config;
 use titanic::api;
 use titanic::clock::SystemClock;
+use titanic::database::{Database, Opening};
 use titanic::http::{PortService, Shared, admin};
 use titanic::passengers::Store;
 
@@ -16,6 +17,7 @@ pub(crate) const TOKEN: &str = "iceberg";
 
 pub(crate) struct App {
     pub(crate) shared: Shared,
+    pub(crate) database: Database,
     pub(crate) store: Store,
     pub(crate) public: PortService,
     pub(crate) admin: PortService,
@@ -62,10 +64,11 @@ impl App {
         ]);
         all.extend(variables.iter().copied());
         let variables = all;
-        let config = Config::from_variables(&variables).unwrap();
-        let store = Store::open(&config.database_url, config.max_connections).await.unwrap();
-        let shared = api::shared(config, &store, Arc::new(SystemClock));
-        Self { public: api::public(&shared, &store), admin: admin(&shared), shared, store }
+        let config = Config::from_variables(&variables, api::SCOPES).unwrap();
+        let database = api::open(Opening::Serve, &config, config.max_connections).await.unwrap();
+        let shared = api::shared(config, database.clone(), Arc::new(SystemClock));
+        let store = Store::new(database.clone());
+        Self { public: api::public(&shared), admin: admin(&shared), shared, database, store }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -82,7 +82,7 @@ async fn when_the_database_is_out_of_reach_everyone_is_told_and_all_is_well_agai
     let known = some(&app).await;
     let all =
         async || join_all((0..20).map(async |number: usize| app.get(&path(&known[number])).await)).await;
-    let exhausted = app.store.exhaust().await;
+    let exhausted = app.database.exhaust().await;
     for answer in all().await {
         assert_eq!(answer.problem(503).0, "database_unavailable");
     }

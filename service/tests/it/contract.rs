@@ -144,7 +144,7 @@ async fn every_documented_answer_of_the_passengers_is_real() {
     assert_eq!(limited.get("/api/hello").await.status, 200);
     let named = App::with(&[("ALLOWED_HOSTS", "carpathia.example")]).await;
     let away = App::new().await;
-    away.store.close().await;
+    away.database.close().await;
     let document = app.get("/openapi.json").await.json();
     let mut missing = BTreeSet::new();
     for (path, method, success) in routes() {

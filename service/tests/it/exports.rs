@@ -60,7 +60,7 @@ async fn an_export_has_everyone_once_in_either_format(app: App) {
     assert_eq!((names[0].as_str(), rows.len()), ("id", 1310));
     assert_eq!(&rows[1309][1], "Says \"no\", Mr.");
     assert_eq!(app.get(&format!("{EXPORT}?format=xml")).await.problem(400).1, ["format"]);
-    app.store.close().await;
+    app.database.close().await;
     assert_eq!(app.get(EXPORT).await.problem(503).0, "database_unavailable");
 }
 
@@ -145,7 +145,7 @@ async fn an_atomic_import_stores_all_lines_or_none(app: App) {
     let summary = import(&app, "?atomic=true", lines.join("\n")).await;
     assert_eq!((&summary["imported"], &summary["complete"]), (&json!(1200), &json!(true)));
     assert_eq!(total(&app).await, 2509);
-    app.store.close().await;
+    app.database.close().await;
     for _ in 0..2 {
         let failed = send_lines(&app, "?atomic=true", line("Late, Mr. Too")).await;
         assert_eq!(failed.problem(503).0, "database_unavailable");
@@ -169,7 +169,7 @@ async fn a_stream_that_breaks_counts_as_an_error(app: App) {
         streams.push(app.public.answer(request.unwrap()).await);
     }
     assert_eq!(app.get(EXPORT).await.status, 200);
-    app.store.close().await;
+    app.database.close().await;
     for broken in streams {
         assert_eq!(broken.status(), 200);
         assert!(to_bytes(broken.into_body(), usize::MAX).await.is_err(), "it has no end");

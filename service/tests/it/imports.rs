@@ -128,7 +128,7 @@ async fn a_body_that_breaks_off_keeps_what_was_whole(app: App) {
 }
 
 async fn a_database_that_goes_away_ends_the_import(app: App) {
-    app.store.close().await;
+    app.database.close().await;
     let (_, summary) = told(&import(&app, line("Late, Mr. Too")).await);
     assert_eq!((&summary["imported"], &summary["complete"]), (&json!(0), &json!(false)));
     assert_eq!(summary["ended_early"]["code"], "database_unavailable");

@@ -7,10 +7,8 @@ use serde_json::json;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, PgPool, SqlSafeStr as _, SqlitePool};
 use tempfile::TempDir;
-use titanic::Config;
-use titanic::config::Pooling;
-use titanic::database::Opening;
-use titanic::passengers::Store;
+use titanic::database::{Database, Opening};
+use titanic::{Config, api};
 
 use crate::app::App;
 use crate::program::{Program, command};
@@ -40,19 +38,19 @@ impl Reopenable {
     async fn of(app: App) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = app.shared.config.database_url.expose().to_owned();
-        app.store.close().await;
+        app.database.close().await;
         if url.starts_with("postgres") {
             return Self { url, folder };
         }
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("titanic.db").display());
-        App::on(&url).await.store.close().await;
+        App::on(&url).await.database.close().await;
         Self { url, folder }
     }
 
-    async fn open_for(&self, opening: Opening) -> Result<Store, String> {
+    async fn open_for(&self, opening: Opening) -> Result<Database, String> {
         let variables = std::collections::HashMap::from([("DATABASE_URL", self.url.as_str())]);
-        let url = Config::from_variables(&variables).unwrap().database_url;
-        Store::open_for(opening, &url, Pooling::Session, 1).await.map_err(|error| error.to_string())
+        let config = Config::from_variables(&variables, api::SCOPES).unwrap();
+        api::open(opening, &config, 1).await.map_err(|error| error.to_string())
     }
 
     async fn execute(&self, sql: &str) {
@@ -120,7 +118,7 @@ async fn an_older_version_serves_on_newer_tables_and_keeps_what_they_added(app: 
 
     let (_, gone) = app.board(&person).await;
     assert_eq!(app.call(Method::DELETE, &gone, None).await.status, 204);
-    app.store.close().await;
+    app.database.close().await;
     // And forward again, as if nothing had been between.
     place.start_newer().await;
     assert_eq!(place.number("select count(*) from passengers where deck = 'B' and boarded = 1").await, 1);
@@ -139,7 +137,7 @@ async fn a_version_that_runs_stays_ready_while_a_newer_one_migrates(app: App) {
             place.start_newer().await;
         }
     }
-    app.store.close().await;
+    app.database.close().await;
 }
 
 async fn a_backup_and_a_restore_are_refused_on_newer_tables(app: App) {
@@ -170,7 +168,7 @@ async fn tables_of_another_past_are_refused(app: App) {
     place.execute("update _sqlx_migrations set checksum = substr(checksum, 2) where version = 2").await;
     let ready = app.get("/readyz").await;
     assert_eq!((ready.status.as_u16(), &ready.json()["checks"]["migrations"]), (503, &json!("fail")));
-    app.store.close().await;
+    app.database.close().await;
     for opening in [Opening::Serve, Opening::Fill, Opening::Read] {
         let said = place.open_for(opening).await.unwrap_err();
         assert!(said.contains("migration 2 was applied with another text"), "{said}");

@@ -28,12 +28,12 @@ async fn the_suite_holds_on_postgresql() {
     let mut failed = Vec::new();
     for (index, (name, case)) in all.iter().enumerate() {
         let app = App::on(&server.database(&format!("case_{index}")).await).await;
-        let store = app.store.clone();
+        let database = app.database.clone();
         // A task of its own: one case that fails shall not hide the others.
         if tokio::spawn(case(app)).await.is_err() {
             failed.push(*name);
         }
-        store.close().await;
+        database.close().await;
     }
     assert!(all.len() > 20, "{} cases", all.len());
     assert!(failed.is_empty(), "failed on PostgreSQL: {failed:#?}");
@@ -98,7 +98,7 @@ async fn both_databases_have_the_same_tables_and_rules() {
     server.database("schema").await;
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("titanic.db").display());
-    App::on(&url).await.store.close().await;
+    App::on(&url).await.database.close().await;
     let mut postgres = sqlx::PgConnection::connect_with(&server.options("schema")).await.unwrap();
     let mut sqlite = SqliteConnection::connect(&url).await.unwrap();
 

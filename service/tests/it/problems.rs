@@ -114,7 +114,7 @@ async fn a_database_that_is_away_is_said_so_everywhere() {
     );
     assert_eq!(app.get("/readyz").await.status, 200);
 
-    app.store.close().await;
+    app.database.close().await;
     let answer = app.get("/api/v1/passengers").await;
     assert_eq!(answer.problem(503).0, "database_unavailable");
     assert_eq!(answer.headers["retry-after"], "1");

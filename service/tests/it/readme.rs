@@ -55,3 +55,11 @@ async fn help_lists_the_commands_and_every_setting() {
         assert!(said.contains(setting.name), "{}", setting.name);
     }
 }
+
+#[test]
+fn every_scope_of_a_key_is_named() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    for scope in titanic::api::SCOPES {
+        assert!(readme.contains(&format!("`{}`", scope.as_str())), "{}", scope.as_str());
+    }
+}

@@ -42,7 +42,7 @@ impl Postgres {
         let mut server = Self { folder, port, process: None };
         server.resume().await;
         server.execute(&format!("create database {TEMPLATE}")).await;
-        App::on(&server.url(TEMPLATE)).await.store.close().await;
+        App::on(&server.url(TEMPLATE)).await.database.close().await;
         server
     }
 

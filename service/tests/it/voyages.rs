@@ -112,7 +112,7 @@ async fn a_list_is_walked_page_by_page(app: App) {
     for wrong in ["cursor=7", "cursor=1912-04-31_x", "limit=3"] {
         assert_eq!(app.get(&format!("{path}/calls?{wrong}")).await.problem(400).1, ["cursor"], "{wrong}");
     }
-    app.store.close().await;
+    app.database.close().await;
     assert_eq!(app.get(ALL).await.problem(503).0, "database_unavailable");
 }
 

@@ -269,10 +269,10 @@ mod tests {
 
     use super::*;
 
-    const API: [ApiRoute; 2] = [("/api/v1/passengers", "GET", 200), ("/api/hello", "GET", 200)];
+    const API: [ApiRoute; 2] = [("/api/v1/things", "GET", 200), ("/api/hello", "GET", 200)];
 
     fn order(extra: Value) -> Result<FaultOrder, Vec<String>> {
-        let mut object = json!({"route": "/api/v1/passengers", "ttl_seconds": 60});
+        let mut object = json!({"route": "/api/v1/things", "ttl_seconds": 60});
         for (name, value) in extra.as_object().unwrap() {
             object[name] = value.clone();
         }
@@ -319,7 +319,7 @@ mod tests {
         let headers = |value| {
             HeaderMap::from_iter([(HeaderName::from_static("x-drill"), HeaderValue::from_static(value))])
         };
-        let route = "/api/v1/passengers";
+        let route = "/api/v1/things";
         assert!(target.means(route, &Method::GET, &headers("7")));
         assert!(!target.means(route, &Method::GET, &headers("8")));
         assert!(!target.means(route, &Method::GET, &HeaderMap::new()));

@@ -4,10 +4,10 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::idempotency;
-use crate::config::Scope;
 use crate::http::openapi::{Answer, Operation};
 use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
 use crate::passengers::domain::values::{Age, Fare, Name, Relatives};
+use crate::passengers::{IMPORT, READ, WRITE};
 
 const ALL: &str = "/api/v1/passengers";
 const FARE: &str = "Pounds, as the client says who adds the passenger. The public passenger list has no fares: null for its 1,309 \
@@ -56,7 +56,7 @@ pub(super) fn list() -> Operation {
         ),
     ];
     Operation::new(Method::GET, ALL, "listPassengers", "List, find and sort passengers")
-        .reads(Scope::Read)
+        .reads(READ)
         .details(
             "All parameters must hold together. A parameter that is not known, or given twice, is an error.",
         )
@@ -84,7 +84,7 @@ pub(super) fn create() -> Operation {
         json!({"type": "string", "minLength": 1, "pattern": pattern}),
     );
     Operation::new(Method::POST, ALL, "createPassenger", "Add a passenger")
-        .needs(Scope::Write)
+        .needs(WRITE)
         .parameters([key])
         .body("application/json", schema("NewPassenger"))
         .answers(made)
@@ -102,7 +102,7 @@ pub(super) fn import() -> Operation {
              end is known, and `complete` in the summary tells it. An atomic import is answered at its end, with a summary or \
              a problem. A line may have an `id`: one that is known is skipped, so that an import can be repeated.",
         )
-        .needs(Scope::Import)
+        .needs(IMPORT)
         .parameters([query(
             "atomic",
             "Store all lines in one transaction, or none. At most 10,000 lines.",
@@ -117,7 +117,7 @@ pub(super) fn export() -> Operation {
     let lines = || json!({"type": "string", "description": "One passenger per line."});
     let format = query("format", "The format.", json!({"enum": ["ndjson", "csv"], "default": "ndjson"}));
     Operation::new(Method::GET, "/api/v1/passengers/export", "exportPassengers", "Stream all passengers")
-        .reads(Scope::Read)
+        .reads(READ)
         .details(
             "In the order of ids. A passenger that changes meanwhile appears in either state. The lines can be imported again.",
         )
@@ -137,13 +137,13 @@ pub(super) fn stats() -> Operation {
         "getStats",
         "Count the saved by class, sex and age",
     )
-    .reads(Scope::Read)
+    .reads(READ)
     .answers(Answer::new(200, "Everyone, and every group.").json(schema("Stats")))
 }
 
 pub(super) fn get() -> Operation {
     one(Method::GET, "getPassenger", "Read a passenger")
-        .reads(Scope::Read)
+        .reads(READ)
         .answers(passenger("The passenger."))
         .answers(
             Answer::new(304, "The state in `If-None-Match` is still the latest.")
@@ -153,7 +153,7 @@ pub(super) fn get() -> Operation {
 
 pub(super) fn replace() -> Operation {
     one(Method::PUT, "replacePassenger", "Replace a passenger")
-        .needs(Scope::Write)
+        .needs(WRITE)
         .details("A body that was read before can be put back: its `version` and `updated_at` are ignored.")
         .body("application/json", schema("PassengerReplacement"))
         .answers(passenger("The passenger as stored."))
@@ -163,7 +163,7 @@ pub(super) fn replace() -> Operation {
 pub(super) fn patch() -> Operation {
     one(Method::PATCH, "patchPassenger", "Change some fields of a passenger")
         .details("A JSON merge patch (RFC 7396): `null` takes a field away, where it may be missing.")
-        .needs(Scope::Write)
+        .needs(WRITE)
         .body("application/merge-patch+json", schema("PassengerPatch"))
         .answers(passenger("The passenger as stored."))
         .refuses(&[409, 422])
@@ -171,7 +171,7 @@ pub(super) fn patch() -> Operation {
 
 pub(super) fn delete() -> Operation {
     one(Method::DELETE, "deletePassenger", "Remove a passenger")
-        .needs(Scope::Write)
+        .needs(WRITE)
         .answers(Answer::new(204, "The passenger is gone."))
         .refuses(&[409])
 }

@@ -18,9 +18,9 @@ use crate::http::access::permission;
 use crate::http::openapi::Described;
 use crate::http::{Parts, Shared};
 
-permission!("Proof that the client may read passengers.", Reader, Read);
-permission!("Proof that the client may change one passenger.", Writer, Write);
-permission!("Proof that the client may add many passengers at once.", Importer, Import);
+permission!("Proof that the client may read passengers.", Reader, crate::passengers::READ);
+permission!("Proof that the client may change one passenger.", Writer, crate::passengers::WRITE);
+permission!("Proof that the client may add many passengers at once.", Importer, crate::passengers::IMPORT);
 
 /// The state of the handlers. Cheap to clone.
 #[derive(Clone)]
@@ -51,6 +51,6 @@ pub fn described() -> Described<Context> {
 }
 
 /// Returns the routes with their state.
-pub fn routes(shared: &Shared, store: &Store) -> Described {
-    described().with_state(Context { shared: shared.clone(), store: store.clone() })
+pub fn routes(shared: &Shared) -> Described {
+    described().with_state(Context { shared: shared.clone(), store: Store::new(shared.database.clone()) })
 }

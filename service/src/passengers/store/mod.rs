@@ -18,8 +18,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use self::batcher::Batcher;
-use crate::config::{DatabaseUrl, Pooling};
-use crate::database::{Database, DatabaseError, Exhausted, Opening, PoolUse};
+use crate::database::{Database, DatabaseError, Opening};
 use crate::passengers::domain::seed::SeedError;
 
 pub use self::idempotency::{Claim, Repeatable};
@@ -43,12 +42,16 @@ pub enum StoreError {
     },
 }
 
-impl StoreError {
-    /// Returns whether a start that failed like this may succeed a little later.
-    #[must_use]
-    pub fn may_still_come(&self) -> bool {
-        matches!(self, Self::Database(error) if error.may_still_come())
+/// Prepares an open database: gives older rows their words, and loads the list into an empty database that is to serve.
+pub async fn prepare(db: &Database, opening: Opening) -> Result<(), StoreError> {
+    let store = Store::new(db.clone());
+    if opening != Opening::Read {
+        store.find_words().await?;
     }
+    if opening == Opening::Serve {
+        store.seed_if_empty().await?;
+    }
+    Ok(())
 }
 
 /// Adds the attempted operation to the error of a failed statement.
@@ -65,54 +68,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a database to serve: it is created, migrated and loaded with the list where necessary.
-    pub async fn open(url: &DatabaseUrl, max_connections: u32) -> Result<Self, StoreError> {
-        Self::open_for(Opening::Serve, url, Pooling::Session, max_connections).await
-    }
-
-    /// Opens a database for a purpose.
-    pub async fn open_for(
-        opening: Opening,
-        url: &DatabaseUrl,
-        pooling: Pooling,
-        max_connections: u32,
-    ) -> Result<Self, StoreError> {
-        let db = Database::open(opening, url, pooling, max_connections).await?;
-        let store = Self::new(db);
-        if opening != Opening::Read {
-            store.find_words().await?;
-        }
-        if opening == Opening::Serve {
-            store.seed_if_empty().await?;
-        }
-        Ok(store)
-    }
-
     /// Creates the store in an open database.
     #[must_use]
     pub fn new(db: Database) -> Self {
         Self { db, batcher: Arc::default() }
-    }
-
-    /// Returns the database.
-    #[must_use]
-    pub fn database(&self) -> &Database {
-        &self.db
-    }
-
-    /// Withholds every connection: see [`Database::exhaust`].
-    pub async fn exhaust(&self) -> Option<Exhausted> {
-        self.db.exhaust().await
-    }
-
-    /// Returns the connections by their use.
-    #[must_use]
-    pub fn pool_use(&self) -> PoolUse {
-        self.db.pool_use()
-    }
-
-    /// Closes the database.
-    pub async fn close(&self) {
-        self.db.close().await;
     }
 }
