@@ -100,14 +100,14 @@ impl Verb {
 
 /// 0 when the service beside us is ready, 1 when it is not, 4 when there is none.
 fn ready(config: &Config) -> ExitCode {
-    match titanic::healthcheck::ask(config.address) {
+    match titanic::healthcheck::ask(config.admin_address) {
         Ok(200) => ExitCode::SUCCESS,
         Ok(status) => {
             tell(&format!("not ready: /readyz answered {status}"));
             ExitCode::FAILURE
         }
         Err(error) => {
-            tell(&format!("no answer from {}: {error}", config.address));
+            tell(&format!("no answer from {}: {error}", config.admin_address));
             ExitCode::from(4)
         }
     }

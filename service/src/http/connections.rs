@@ -2,7 +2,7 @@
 //!
 //! A connection is idle while it has no request whose head has come. When the table is full, the connection that was idle
 //! for the longest time is closed in favour of the new one, as nginx does. So neither idle clients nor half-sent heads keep
-//! others out. While every connection has a request, new ones wait in the backlog.
+//! others out. While every connection has a request, a few more are taken in, on which probes alone are answered.
 //!
 //! HTTP/2 has many requests on one connection, and cancels them one by one. A client that mostly sends requests in order to
 //! cancel them ("rapid reset", CVE-2023-44487) loses its connection.
@@ -15,12 +15,10 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::http::{Response, Version};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::network_of;
-use super::stream_outcome::hold_until_end;
 use super::unsent::Unsent;
 use crate::config::Network;
 
@@ -30,6 +28,12 @@ const MOST_CANCELLED: u32 = 100;
 /// The most bytes of responses of HTTP/2 that clients have not taken. Beyond that the connection that holds the most of
 /// them is closed.
 const MOST_UNSENT: u64 = 16 << 20;
+
+/// Connections beyond the limits, for probes.
+const RESERVED: usize = 16;
+
+/// The longest body of HTTP/1 that is not watched until it is sent.
+const SHORT: u64 = 16 * 1024;
 
 /// The limits of the table.
 #[derive(Debug, Clone)]
@@ -48,7 +52,6 @@ pub(super) struct Connections {
     limits: ConnectionLimits,
     began: Instant,
     table: Mutex<Table>,
-    freed: Notify,
     unsent: Arc<AtomicU64>,
 }
 
@@ -62,6 +65,8 @@ struct Table {
 struct Entry {
     /// The address that the limit counts; `None` for an exempt one.
     address: Option<IpAddr>,
+    /// True for one beyond the limits.
+    reserved: bool,
     activity: Arc<Activity>,
     unsent: Arc<Unsent>,
     close: CancellationToken,
@@ -82,6 +87,7 @@ struct Activity {
 #[derive(Debug)]
 pub(super) struct Slot {
     number: u64,
+    reserved: bool,
     connections: Arc<Connections>,
     activity: Arc<Activity>,
     unsent: Arc<Unsent>,
@@ -96,35 +102,24 @@ pub(super) struct Busy {
     answered: bool,
 }
 
-/// The reason for which a connection gets no slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// All connections of this address have a request.
-    Address,
-    /// All connections have a request.
-    Full,
-}
-
 impl Connections {
     pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
-        let (table, freed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { limits, began: Instant::now(), table, freed, unsent: Arc::default() })
+        Arc::new(Self { limits, began: Instant::now(), table: Mutex::default(), unsent: Arc::default() })
     }
 
-    /// Enters a connection, and closes the longest idle one where there is no room.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Slot, Refused> {
+    /// Enters a connection, and closes the longest idle one where there is no room. Where all have a request, the new one
+    /// is reserved for probes. Returns nothing when those are too many as well.
+    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
         let address = address.to_canonical();
         let exempt = self.limits.exempt.iter().any(|network| network.contains(address));
         let counted = (!exempt).then(|| network_of(address));
         let mut table = self.table();
-        if counted.is_some() {
-            let of_address = |entry: &Entry| entry.address == counted;
-            if table.open.values().filter(|entry| of_address(entry)).count() >= self.limits.per_address {
-                table.close_longest_idle(of_address).ok_or(Refused::Address)?;
-            }
-        }
-        if table.open.len() >= self.limits.total {
-            table.close_longest_idle(|_| true).ok_or(Refused::Full)?;
+        let of_address = |entry: &Entry| !entry.reserved && entry.address == counted;
+        let has_room = (counted.is_none() || table.make_room(self.limits.per_address, of_address))
+            && table.make_room(self.limits.total, |entry| !entry.reserved);
+        let reserved = !has_room;
+        if reserved && !table.make_room(RESERVED, |entry| entry.reserved) {
+            return None;
         }
         table.next += 1;
         let number = table.next;
@@ -133,30 +128,22 @@ impl Connections {
         let unsent = Unsent::new(Arc::clone(&self.unsent));
         let entry = Entry {
             address: counted,
+            reserved,
             activity: Arc::clone(&activity),
             unsent: Arc::clone(&unsent),
             close: close.clone(),
         };
         table.open.insert(number, entry);
         drop(table);
-        Ok(Slot { number, connections: Arc::clone(self), activity, unsent, close })
-    }
-
-    /// Enters a connection as soon as there is room in the table.
-    pub(super) async fn enter_when_free(self: &Arc<Self>, address: IpAddr) -> Result<Slot, Refused> {
-        loop {
-            let freed = self.freed.notified();
-            match self.enter(address) {
-                Err(Refused::Full) => freed.await,
-                other => return other,
-            }
-        }
+        Some(Slot { number, reserved, connections: Arc::clone(self), activity, unsent, close })
     }
 
     fn keep_unsent_within(&self, most: u64) {
         if self.unsent.load(Ordering::Relaxed) > most {
             let table = self.table();
-            if let Some(worst) = table.open.values().max_by_key(|entry| entry.unsent.bytes()) {
+            // One that was closed already may hold them all.
+            let holding = table.open.values().filter(|entry| entry.unsent.bytes() > 0);
+            if let Some(worst) = holding.max_by_key(|entry| entry.unsent.bytes()) {
                 worst.close.cancel();
             }
         }
@@ -168,6 +155,12 @@ impl Connections {
 }
 
 impl Table {
+    /// Returns whether there are fewer of these than the limit, or one of them could be closed.
+    fn make_room(&mut self, limit: usize, counts: impl Fn(&Entry) -> bool) -> bool {
+        let count = self.open.values().filter(|entry| counts(entry)).count();
+        count < limit || self.close_longest_idle(counts).is_some()
+    }
+
     fn close_longest_idle(&mut self, may_close: impl Fn(&Entry) -> bool) -> Option<()> {
         let idle = self.open.iter().filter(|(_, entry)| may_close(entry));
         let idle = idle.filter_map(|(number, entry)| Some((entry.activity.idle_since()?, *number)));
@@ -204,6 +197,11 @@ impl Activity {
 }
 
 impl Slot {
+    /// Returns whether the connection is for probes only.
+    pub(super) fn is_reserved(&self) -> bool {
+        self.reserved
+    }
+
     /// Returns when the connection must make room for another.
     pub(super) fn close(&self) -> CancellationToken {
         self.close.clone()
@@ -238,26 +236,22 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.connections.table().open.remove(&self.number);
-        self.connections.freed.notify_waiters();
     }
 }
 
 impl Busy {
-    /// Ends with the response. One of unknown length is still being made while it is sent: it ends with its body. So does
-    /// one of HTTP/2, whose client may take it as late as it likes.
+    /// Ends with the response. One of unknown length is still being made while it is sent: it ends with its body. So do
+    /// a long one and any of HTTP/2, whose client may take it as late as it likes.
     pub(super) fn end_with(mut self, response: Response<Body>) -> Response<Body> {
         self.answered = true;
         let length = response.body().size_hint().exact();
-        if self.version == Version::HTTP_2 && length != Some(0) {
+        if length.is_none_or(|length| length > SHORT || self.version == Version::HTTP_2 && length > 0) {
             let (unsent, connections) = (Arc::clone(&self.slot.unsent), Arc::clone(&self.slot.connections));
             let response = response.map(|body| Body::new(unsent.watch(body, self)));
             connections.keep_unsent_within(MOST_UNSENT);
             return response;
         }
-        if length.is_some() {
-            return response;
-        }
-        hold_until_end(response, self)
+        response
     }
 }
 
@@ -267,7 +261,6 @@ impl Drop for Busy {
         if activity.end(self.answered, millis(connections.began)) {
             close.cancel();
         }
-        connections.freed.notify_waiters();
     }
 }
 
@@ -295,11 +288,16 @@ mod tests {
         assert!(other.close().is_cancelled() && !one.close().is_cancelled());
         drop(other);
         let also_busy = third.begin(Version::HTTP_11);
-        assert_eq!(connections.enter(B).err(), Some(Refused::Full));
+        let probes: Vec<_> = (0..RESERVED).map(|_| enter(&connections, B)).collect();
+        assert!(probes.iter().all(|probe| probe.is_reserved()));
+        let more = enter(&connections, B);
+        assert!(more.is_reserved() && probes[0].close().is_cancelled(), "an idle one makes room");
+        let all_busy: Vec<_> =
+            probes[1..].iter().chain([&more]).map(|slot| slot.begin(Version::HTTP_11)).collect();
+        assert!(connections.enter(B).is_none());
         drop(busy);
-        assert!(connections.enter(B).is_ok());
-        assert!(one.close().is_cancelled());
-        drop(also_busy);
+        assert!(!enter(&connections, B).is_reserved() && one.close().is_cancelled());
+        drop((also_busy, all_busy));
     }
 
     #[tokio::test]
@@ -323,14 +321,28 @@ mod tests {
     }
 
     #[test]
+    fn a_connection_that_holds_nothing_is_not_closed_for_another() {
+        let connections = of(1, 1);
+        let made_room = enter(&connections, A);
+        let other = enter(&connections, B);
+        assert!(made_room.close().is_cancelled());
+        let body = Body::from(vec![0; usize::try_from(MOST_UNSENT).unwrap() + 1]);
+        let _held = made_room.begin(Version::HTTP_2).end_with(Response::new(body));
+        assert!(!other.close().is_cancelled());
+    }
+
+    #[test]
     fn one_address_takes_no_more_than_its_share() {
         let connections = of(10, 2);
         let (one, other) = (enter(&connections, A), enter(&connections, A));
         let (busy, _also) = (one.begin(Version::HTTP_11), other.begin(Version::HTTP_11));
-        assert_eq!(connections.enter(A).err(), Some(Refused::Address));
-        assert!(connections.enter(B).is_ok());
+        assert!(
+            enter(&connections, A).is_reserved(),
+            "for a probe, which may come from behind the same proxy"
+        );
+        assert!(!enter(&connections, B).is_reserved());
         drop((busy, one));
-        assert!(connections.enter(A).is_ok());
+        assert!(!enter(&connections, A).is_reserved());
     }
 
     #[test]

@@ -189,6 +189,16 @@ impl Problem {
         self
     }
 
+    /// Adds a warning for a request that must not simply be repeated: its answer was lost, and maybe not its work.
+    pub(super) fn of_one_time_request(self) -> Self {
+        match self.code {
+            "timeout" | "database_unavailable" => self.with_detail(|detail| {
+                format!("{detail}. It may have been carried out: look before sending it again")
+            }),
+            _ => self,
+        }
+    }
+
     /// Returns its status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

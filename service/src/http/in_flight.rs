@@ -52,14 +52,18 @@ impl InFlightLimit {
     /// Takes a permit, if there is one.
     pub fn take(&self) -> Result<InFlightPermit, Problem> {
         let permit = Arc::clone(&self.0).try_acquire_owned();
-        permit.map(InFlightPermit).map_err(|_| {
-            let detail =
-                "more requests are being handled than this service takes on; try again in a little while";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Service overloaded", detail)
-                .retry_after(1)
-        })
+        permit.map(InFlightPermit).map_err(|_| overloaded())
     }
 }
+
+fn overloaded() -> Problem {
+    let detail = "more requests are being handled than this service takes on; try again in a little while";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Service overloaded", detail).retry_after(1)
+}
+
+/// Marks a request of a connection beyond the limits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ProbesOnly;
 
 /// Rejects a request whose head is too large, and any request while all permits are taken. Probes need no permit: a busy
 /// service is not ill.
@@ -69,6 +73,9 @@ pub async fn limit(State(shared): State<Shared>, mut request: Request, next: Nex
     }
     if probe_routes::is_probe(route_of(&request)) {
         return next.run(request).await;
+    }
+    if request.extensions().get::<ProbesOnly>().is_some() {
+        return overloaded().into_response();
     }
     let permit = match shared.in_flight.take() {
         Ok(permit) => permit,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::{Instant, sleep};
@@ -19,6 +19,8 @@ use super::metrics::{Sample, UNMATCHED, method_label};
 use super::stream_outcome::{StreamOutcome, hold_until_end};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
 
+/// The key by which a request can be repeated without being carried out twice.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The status that nginx gives to a request whose client disconnected; there is no standard number.
 const CLIENT_WENT_AWAY: u16 = 499;
@@ -214,6 +216,7 @@ impl Drop for StreamRecord {
 /// Writes every error as a problem, and the cause of those that have one into the log.
 pub(super) async fn write_problems(request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let once = method == Method::POST && !request.headers().contains_key(IDEMPOTENCY_KEY);
     let id = request.extensions().get::<RequestId>().cloned();
     let response = next.run(request).await;
     let status = response.status();
@@ -224,6 +227,7 @@ pub(super) async fn write_problems(request: Request, next: Next) -> Response {
     let (mut parts, _) = response.into_parts();
     let problem = parts.extensions.remove::<Problem>();
     let problem = problem.unwrap_or_else(|| Problem::of_status(status, method.as_str(), uri.path()));
+    let problem = if once { problem.of_one_time_request() } else { problem };
     if let Some(cause) = problem.cause() {
         tracing::error!(problem = problem.code(), error = cause, "the request failed");
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{Request, Version, header};
+use axum::http::{HeaderValue, Request, Version, header};
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::client::PeerAddress;
-use super::connections::{Busy, ConnectionLimits, Connections, Refused, Slot};
+use super::connections::{Busy, ConnectionLimits, Connections, Slot};
+use super::in_flight::ProbesOnly;
 use super::startup_gate::StartupGate;
 use super::write_timeout::WriteTimeout;
 
@@ -91,20 +92,15 @@ pub async fn serve(listener: TcpListener, gate: Arc<StartupGate>, limits: Limits
             () = stop.cancelled() => break,
             accepted = accept(&listener) => accepted,
         };
-        let slot = tokio::select! {
-            biased;
-            slot = connections.enter_when_free(peer.ip()) => slot,
-            () = stop.cancelled() => Err(Refused::Full),
-        };
-        match slot {
-            Ok(slot) => start(stream, peer, slot),
-            Err(refused) => tracing::debug!(?refused, %peer, "a connection was refused"),
+        match connections.enter(peer.ip()) {
+            Some(slot) => start(stream, peer, slot),
+            None => tracing::debug!(%peer, "a connection was refused"),
         }
     }
     // The order matters: first the backlog is accepted, then the listener closes, and only then are the connections asked
     // to end. In any other order somebody is cut off although others are still accepted.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        if let Ok(slot) = connections.enter(peer.ip()) {
+        if let Some(slot) = connections.enter(peer.ip()) {
             start(stream, peer, slot);
         }
     }
@@ -146,7 +142,8 @@ async fn attend(
     let (close, slot) = (slot.close(), Arc::new(slot));
     let requests = Arc::clone(&slot);
     let service = service_fn(move |request: Request<Incoming>| {
-        answer(Arc::clone(&gate), peer, requests.begin(request.version()), request)
+        let busy = requests.begin(request.version());
+        answer(Arc::clone(&gate), peer, (busy, requests.is_reserved()), request)
     });
     let stream = TokioIo::new(WriteTimeout::new(stream, limits.write));
     let mut connection = pin!(http.serve_connection(stream, service));
@@ -214,12 +211,18 @@ fn progress(slot: &Slot, limits: &Limits, told: Option<Instant>) -> Progress {
 async fn answer(
     gate: Arc<StartupGate>,
     peer: SocketAddr,
-    busy: Busy,
+    (busy, is_reserved): (Busy, bool),
     mut request: Request<Incoming>,
 ) -> Result<axum::response::Response, Infallible> {
     let version = request.version();
     request.extensions_mut().insert(PeerAddress(peer));
+    if is_reserved {
+        request.extensions_mut().insert(ProbesOnly);
+    }
     let mut response = gate.answer(request.map(Body::new)).await;
+    if is_reserved {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     if version == Version::HTTP_2 {
         // A connection of HTTP/2 is told with a frame (RFC 9113, section 8.2.2).
         response.headers_mut().remove(header::CONNECTION);
@@ -310,15 +313,28 @@ mod tests {
     #[tokio::test]
     async fn who_does_not_read_its_answer_makes_room_for_who_does() {
         // More than the system holds for a connection by itself.
-        let large = "x".repeat(32 << 20);
+        let large = "x".repeat(12 << 20);
         let router =
             Router::new().route("/", get(async || "aboard")).route("/large", get(async move || large));
         let limits = Limits { write: Duration::from_secs(1), ..Limits::of(1) };
         let (address, _stop, _serving) = start(limits, router).await;
-        let deaf = say(address, &REQUEST.replacen('/', "/large", 1)).await;
-        // The only place is taken until the deaf one is given up; not reading is all that it does wrong.
-        assert!(heard(say(address, REQUEST).await).await.ends_with("aboard"));
-        assert!(heard(deaf).await.len() < 32 << 20, "the answer was cut");
+        let mut deaf = say(address, &REQUEST.replacen('/', "/large", 1)).await;
+        deaf.read_exact(&mut [0]).await.unwrap();
+        // The only place is taken until the deaf one is given up; not reading is all that it does wrong. Meanwhile the
+        // others are refused at once.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut refused = 0;
+        loop {
+            let answer = heard(say(address, REQUEST).await).await;
+            if answer.ends_with("aboard") {
+                break;
+            }
+            assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("overloaded"), "{answer}");
+            assert!(Instant::now() < deadline, "the deaf one keeps its place");
+            refused += 1;
+        }
+        assert!(refused > 0, "the place was taken");
+        assert!(heard(deaf).await.len() < 12 << 20, "the answer was cut");
     }
 
     #[tokio::test]

@@ -58,11 +58,11 @@ fn passengers_of(contents: &Contents) -> u64 {
 
 /// Backs up and returns the number of passengers.
 pub(crate) async fn take(app: &App, path: &Path) -> u64 {
-    passengers_of(&api::backup(app.store.database(), path, SystemClock.now()).await.unwrap())
+    passengers_of(&api::backup(&app.database, path, SystemClock.now()).await.unwrap())
 }
 
 async fn restore(app: &App, path: &Path) -> Result<Contents, titanic::backup::BackupError> {
-    api::restore(app.store.database(), path).await
+    api::restore(&app.database, path).await
 }
 
 /// Restores and returns the number of passengers.
@@ -154,7 +154,13 @@ async fn a_damaged_backup_changes_nothing(app: App) {
     let headed = |kinds: &str| {
         whole.replacen("\"kinds\":[\"passengers\",\"voyages\",\"calls\"]", &format!("\"kinds\":[{kinds}]"), 1)
     };
+    let id = lines[1].split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
     let damaged = [
+        (
+            whole.replacen(id, &uuid::Uuid::nil().to_string(), 1),
+            "line 2",
+            "an id after that of the line before",
+        ),
         (String::new(), "line 1", "cut off"),
         (String::from("name,class\n"), "line 1", "a JSON object"),
         (whole.replacen("\"titanic_backup\":2", "\"titanic_backup\":3", 1), "line 1", "format 1 or 2, not 3"),
@@ -197,7 +203,7 @@ async fn voyages_and_calls_come_back_to_the_letter(app: App) {
         sail(&app, &format!("Ship {number}"), &ports[..number % 2]).await;
     }
     let before = voyages(&app).await;
-    let taken = api::backup(app.store.database(), &path, SystemClock.now()).await.unwrap();
+    let taken = api::backup(&app.database, &path, SystemClock.now()).await.unwrap();
     assert_eq!(taken.to_string(), "1309 passengers, 122 voyages, 65 calls");
     assert_eq!(app.call(Method::DELETE, &olympic, None).await.status, 204);
     sail(&app, "Britannic", &ports).await;

@@ -161,14 +161,23 @@ async fn who_is_too_many_is_told_so_at_once_and_probes_are_not() {
 #[tokio::test]
 async fn an_import_keeps_its_place_until_it_has_ended() {
     let app = App::with(&[("MAX_IN_FLIGHT", "1")]).await;
-    let request = Request::post("/api/v1/passengers/import")
-        .header("host", "titanic")
-        .header("content-type", "application/x-ndjson");
-    let response = app.public.answer(request.body(Body::from(person().to_string())).unwrap()).await;
-    assert_eq!(response.status(), 200);
-    assert_eq!(app.get("/api/hello").await.problem(503).0, "overloaded");
-    axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    assert_eq!(app.get("/api/hello").await.status, 200);
+    let import = async || {
+        let request = Request::post("/api/v1/passengers/import")
+            .header("host", "titanic")
+            .header("content-type", "application/x-ndjson");
+        app.public.answer(request.body(Body::from(person().to_string())).unwrap()).await
+    };
+    for _ in 0..2 {
+        let mut open = Vec::new();
+        for _ in 0..8 {
+            open.push(import().await);
+            assert_eq!(open.last().unwrap().status(), 200);
+        }
+        assert_eq!(import().await.status(), 503);
+        assert_eq!(app.get("/api/hello").await.status, 200, "the places of requests are others");
+        axum::body::to_bytes(open.pop().unwrap().into_body(), 1 << 20).await.unwrap();
+        assert_eq!(import().await.status(), 200);
+    }
 }
 
 #[tokio::test]

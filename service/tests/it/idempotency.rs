@@ -15,6 +15,7 @@ on_both_databases!(
     an_unfinished_claim_is_taken_over_when_nobody_can_hold_it_any_more,
     a_claim_that_was_lost_creates_nobody,
     an_answer_is_forgotten_after_a_day,
+    a_request_without_a_key_may_have_been_stored,
 );
 
 const PATH: &str = "/api/v1/passengers";
@@ -84,6 +85,18 @@ async fn of_many_at_once_one_is_carried_out(app: App) {
 async fn what_was_refused_may_be_mended_under_the_same_key(app: App) {
     assert_eq!(post(&app, "k", &json!({"name": "A"})).await.problem(422).0, "invalid_fields");
     assert_eq!(post(&app, "k", &person("A")).await.status, 201);
+}
+
+async fn a_request_without_a_key_may_have_been_stored(app: App) {
+    app.database.close().await;
+    let warning = "may have been carried out";
+    let plain = app.call(Method::POST, PATH, Some(&person("A"))).await;
+    assert_eq!(plain.problem(503).0, "database_unavailable");
+    assert!(plain.json()["detail"].as_str().unwrap().contains(warning), "{}", plain.text);
+    for certain in [post(&app, "k", &person("A")).await, app.get(PATH).await] {
+        assert_eq!(certain.problem(503).0, "database_unavailable");
+        assert!(!certain.text.contains(warning), "{}", certain.text);
+    }
 }
 
 fn request(key: &str) -> Repeatable {

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::program::Program;
+use crate::program::{Program, until};
 
 async fn send(address: &str, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();
@@ -81,6 +81,36 @@ async fn half_sent_bodies_keep_nobody_out() {
     assert_eq!(program.status("/api/v1/passengers?limit=1").await, Some(200));
     drop(held);
     timeout(Duration::from_secs(5), async { while refused().await {} }).await.expect("imports end");
+}
+
+/// A table full of busy connections keeps places for probes, and refuses other requests at once.
+#[tokio::test]
+async fn probes_are_answered_while_every_connection_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&folder, &[("MAX_CLIENT_CONNECTIONS", "8")]).await;
+    let half = "POST /api/v1/passengers HTTP/1.1\r\nhost: titanic\r\ncontent-type: application/json\r\n\
+        content-length: 500\r\n\r\n{";
+    let get = async |path: &str| {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: titanic\r\nconnection: close\r\n\r\n");
+        let answer = read_to_end(send(&program.address, &request).await);
+        timeout(Duration::from_secs(1), answer).await.unwrap_or_else(|_| panic!("{path} waits"))
+    };
+    for _ in 0..2 {
+        let held = join_all((0..8).map(|_| send(&program.address, half))).await;
+        program.busy(8).await;
+        for _ in 0..20 {
+            for probe in ["/livez", "/readyz"] {
+                assert!(get(probe).await.starts_with("HTTP/1.1 200 "), "{probe}");
+            }
+        }
+        let refused = get("/api/hello").await.to_ascii_lowercase();
+        assert!(refused.starts_with("http/1.1 503 ") && refused.contains("retry-after: 1\r\n"), "{refused}");
+        drop(held);
+        until("there is room again", async || {
+            (program.status("/api/hello").await == Some(200)).then_some(())
+        })
+        .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -11,10 +11,10 @@ use super::Context;
 use crate::fields::FieldError;
 use crate::http::access::Holder;
 use crate::http::error::Problem;
+use crate::http::middleware::IDEMPOTENCY_KEY;
 use crate::passengers::domain::model::{NewPassenger, Passenger};
 use crate::passengers::store::{Claim, Repeatable};
 
-const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 /// The longest key.
 pub(super) const MOST_CHARS: usize = 128;
@@ -49,7 +49,7 @@ impl Kept {
 
 /// The key of a request, if it has one. The draft writes it in quotes, most clients do not: both are the same key.
 pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let mut values = headers.get_all(&KEY).iter();
+    let mut values = headers.get_all(&IDEMPOTENCY_KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '~');
     let text = value.to_str().unwrap_or_default();
@@ -59,18 +59,18 @@ pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         Some(key) if values.next().is_none() => Ok(Some(key.to_owned())),
         _ => {
             let detail = format!("must be one text of 1 to {MOST_CHARS} letters, digits and -_.:~");
-            Err(Problem::bad_header(FieldError::new(KEY.as_str(), detail)))
+            Err(Problem::bad_header(FieldError::new(IDEMPOTENCY_KEY.as_str(), detail)))
         }
     }
 }
 
 /// Refuses a key where it would promise what cannot be kept: an import is stored in parts, and its answer is a stream.
 pub(super) fn refuse_key(headers: &HeaderMap) -> Result<(), Problem> {
-    if !headers.contains_key(&KEY) {
+    if !headers.contains_key(&IDEMPOTENCY_KEY) {
         return Ok(());
     }
     let detail = "cannot be kept for an import; leave it out";
-    Err(Problem::bad_header(FieldError::new(KEY.as_str(), detail)))
+    Err(Problem::bad_header(FieldError::new(IDEMPOTENCY_KEY.as_str(), detail)))
 }
 
 /// Adds a passenger, and answers.
@@ -128,12 +128,12 @@ fn replay(kept: &str) -> Result<Response, Problem> {
 fn busy() -> Problem {
     let detail = "a request with this key is being carried out; try again in a little while";
     Problem::new(StatusCode::CONFLICT, "idempotency_key_busy", "Request in progress", detail)
-        .with_errors(vec![FieldError::new(KEY.as_str(), "is in use")])
+        .with_errors(vec![FieldError::new(IDEMPOTENCY_KEY.as_str(), "is in use")])
         .retry_after(1)
 }
 
 fn misused() -> Problem {
     let detail = "this key was used for another body; a new request needs a new key";
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused", detail)
-        .with_errors(vec![FieldError::new(KEY.as_str(), "was used for another body")])
+        .with_errors(vec![FieldError::new(IDEMPOTENCY_KEY.as_str(), "was used for another body")])
 }
