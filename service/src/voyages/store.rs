@@ -38,7 +38,7 @@ pub(crate) struct CallRow {
     called_on: String,
 }
 
-fn label(text: &str) -> Result<Label, DatabaseError> {
+fn label(text: String) -> Result<Label, DatabaseError> {
     Label::from_stored(text).map_err(|expected| doing("reading a name")(sqlx::Error::Decode(expected.into())))
 }
 
@@ -48,14 +48,14 @@ fn day(text: &str) -> Result<Day, DatabaseError> {
 
 impl VoyageRow {
     fn read(self) -> Result<Voyage, DatabaseError> {
-        let details = NewVoyage { ship: label(&self.ship)?, departed_on: day(&self.departed_on)? };
+        let details = NewVoyage { ship: label(self.ship)?, departed_on: day(&self.departed_on)? };
         Ok(Voyage { id: self.id.0, details })
     }
 }
 
 impl CallRow {
     fn read(self) -> Result<Call, DatabaseError> {
-        let details = NewCall { port: label(&self.port)?, called_on: day(&self.called_on)? };
+        let details = NewCall { port: label(self.port)?, called_on: day(&self.called_on)? };
         Ok(Call { id: self.id.0, voyage_id: self.voyage_id.0, details })
     }
 }

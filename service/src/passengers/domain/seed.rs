@@ -69,7 +69,7 @@ pub(in crate::passengers) fn passengers() -> Result<Vec<Passenger>, SeedError> {
 
 fn details(row: Row) -> Result<NewPassenger, &'static str> {
     Ok(NewPassenger {
-        name: Name::from_stored(&row.name)?,
+        name: Name::from_stored(row.name)?,
         class: Class::try_new(row.passenger_class)?,
         sex: row.sex.parse::<Sex>()?,
         age: row.age.map(Age::try_new).transpose()?,

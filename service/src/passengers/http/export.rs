@@ -21,6 +21,7 @@ use crate::http::in_flight::InFlightPermit;
 use crate::http::stream_outcome::StreamOutcome;
 use crate::passengers::StoreError;
 use crate::passengers::domain::model::Passenger;
+use crate::passengers::store::COLUMNS;
 
 /// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,20 +29,6 @@ enum Format {
     NdJson,
     Csv,
 }
-
-const COLUMNS: [&str; 11] = [
-    "id",
-    "name",
-    "class",
-    "sex",
-    "age",
-    "fare",
-    "siblings_or_spouses_aboard",
-    "parents_or_children_aboard",
-    "survived",
-    "version",
-    "updated_at",
-];
 
 /// The state of a stream: the last id, and whether the header line is still to come.
 struct Export {
@@ -69,7 +56,7 @@ pub(super) async fn export(
     let (permit, ready) = (context.streams.take()?, VecDeque::new());
     let mut export = Export { context, format, after: Uuid::nil(), ready, over: false, _permit: permit };
     if format == Format::Csv {
-        export.ready.push_back(csv_line(COLUMNS).unwrap_or_default());
+        export.ready.push_back(csv_line(columns()).unwrap_or_default());
     }
     // The first page is read before the status: a database that is away is a 503.
     export.read_page().await?;
@@ -114,9 +101,14 @@ impl Export {
     }
 }
 
+/// The columns of a table: the fields of a passenger, in the order of the store.
+fn columns() -> impl Iterator<Item = &'static str> {
+    COLUMNS.split(", ")
+}
+
 fn csv_of(passenger: &Passenger) -> Option<Bytes> {
     let fields = serde_json::to_value(passenger).ok()?;
-    csv_line(COLUMNS.map(|column| match fields.get(column) {
+    csv_line(columns().map(|column| match fields.get(column) {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(text)) => inert(text),
         Some(plain) => plain.to_string(),

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::columns::{COLUMNS, Row};
+use super::columns::{COLUMNS, Row, with_columns};
 use crate::database::{Database, Statement, Value};
 
 /// Statements that may be on their way before others wait to be fetched together.
@@ -28,8 +28,7 @@ const LIMIT: Duration = Duration::from_secs(8);
 /// The most ids of one statement.
 const MOST: usize = 32;
 
-const GET: &str = "select id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, \
-     survived, version, updated_at from passengers where id = $1";
+const GET: &str = with_columns!("select ", " from passengers where id = $1");
 
 /// Statements for a few, some more, and so on, so that databases know all of them after a while: places that nobody takes
 /// are filled with one that is asked for anyway.

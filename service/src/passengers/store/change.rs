@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::columns::Row;
+use super::columns::{Row, with_columns};
 use super::{Store, StoreError, doing};
 use crate::database::{Purpose, Statement, Tx, Value};
 use crate::passengers::domain::model::{Age, Fare, NewPassenger, Passenger, Stamp};
@@ -25,8 +25,7 @@ const REPLACE: &str = "update passengers set name = $1, words = $2, class = $3, 
      where id = $12 and version = $13 and updated_at = $14";
 const REMOVE: &str = "delete from passengers where id = $1";
 const REMOVE_STATE: &str = "delete from passengers where id = $1 and version = $2 and updated_at = $3";
-const AFTER: &str = "select id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, \
-     survived, version, updated_at from passengers where id > $1 order by id limit +$2";
+const AFTER: &str = with_columns!("select ", " from passengers where id > $1 order by id limit +$2");
 
 impl Store {
     /// Adds a passenger under a new id.

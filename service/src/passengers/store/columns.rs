@@ -1,22 +1,38 @@
 //! Rows of the table of passengers.
 
-use sqlx::FromRow;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{FromRow, Row as _};
 use uuid::Uuid;
 
 use super::StoreError;
 use crate::database::{Key, Moment};
-use crate::passengers::domain::model::{Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Stamp};
+use crate::passengers::domain::model::{
+    Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Sex, Stamp,
+};
 
-/// The columns of a [`Row`].
-pub(super) const COLUMNS: &str = "id, name, class, sex, age, fare, siblings_or_spouses_aboard, \
-     parents_or_children_aboard, survived, version, updated_at";
+/// Makes the text of a statement around the columns of a [`Row`].
+macro_rules! with_columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            "id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, survived, \
+             version, updated_at",
+            $after
+        )
+    };
+}
+pub(super) use with_columns;
 
-#[derive(Debug, Clone, FromRow)]
+/// The columns of a [`Row`], in the order in which it is read: by position, because a name is looked up for each row.
+pub(in crate::passengers) const COLUMNS: &str = with_columns!("", "");
+
+#[derive(Debug, Clone)]
 pub(crate) struct Row {
     id: Key,
     name: String,
     class: i16,
-    sex: String,
+    sex: Result<Sex, &'static str>,
     age: Option<f64>,
     fare: Option<f64>,
     siblings_or_spouses_aboard: i16,
@@ -24,7 +40,34 @@ pub(crate) struct Row {
     survived: bool,
     version: i64,
     updated_at: Moment,
+    /// The number of all who match, behind the columns where it was asked for.
+    pub(super) total: Option<i64>,
 }
+
+macro_rules! read_by_position {
+    ($row:ty) => {
+        impl<'r> FromRow<'r, $row> for Row {
+            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
+                Ok(Self {
+                    id: row.try_get(0)?,
+                    name: row.try_get(1)?,
+                    class: row.try_get(2)?,
+                    sex: row.try_get::<&str, _>(3)?.parse(),
+                    age: row.try_get(4)?,
+                    fare: row.try_get(5)?,
+                    siblings_or_spouses_aboard: row.try_get(6)?,
+                    parents_or_children_aboard: row.try_get(7)?,
+                    survived: row.try_get(8)?,
+                    version: row.try_get(9)?,
+                    updated_at: row.try_get(10)?,
+                    total: if row.len() > 11 { Some(row.try_get(11)?) } else { None },
+                })
+            }
+        }
+    };
+}
+read_by_position!(SqliteRow);
+read_by_position!(PgRow);
 
 impl Row {
     pub(super) fn id(&self) -> Uuid {
@@ -38,9 +81,9 @@ impl TryFrom<Row> for Passenger {
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let read = || {
             Ok(NewPassenger {
-                name: Name::from_stored(&row.name)?,
+                name: Name::from_stored(row.name)?,
                 class: Class::try_new(row.class.into())?,
-                sex: row.sex.parse()?,
+                sex: row.sex?,
                 age: row.age.map(Age::try_new).transpose()?,
                 fare: row.fare.map(Fare::try_new).transpose()?,
                 siblings_or_spouses_aboard: Relatives::try_new(row.siblings_or_spouses_aboard.into())?,

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::columns::{COLUMNS, Row};
+use super::columns::{Row, with_columns};
 use super::{Store, StoreError, doing};
 use crate::database::{DatabaseError, Statement, Value};
 use crate::passengers::domain::filter::{Filter, Query};
@@ -34,15 +34,6 @@ pub struct Page {
 }
 
 #[derive(Debug, FromRow)]
-struct Listed {
-    #[sqlx(flatten)]
-    row: Row,
-    /// Left out of the statement where nobody asked.
-    #[sqlx(default)]
-    total: Option<i64>,
-}
-
-#[derive(Debug, FromRow)]
 struct Counted {
     grouping_: String,
     label: String,
@@ -54,7 +45,7 @@ impl Store {
     /// One page of the list.
     pub async fn list(&self, query: &Query) -> Result<Page, StoreError> {
         let limit = usize::from(query.limit);
-        let listed: Vec<Listed> = self.db.rows(page_of(query)).await.map_err(doing("listing passengers"))?;
+        let listed: Vec<Row> = self.db.rows(page_of(query)).await.map_err(doing("listing passengers"))?;
         let total = match listed.first() {
             Some(first) => first.total,
             // A page without passengers has nobody to carry the total. Without a cursor there are none at all.
@@ -63,7 +54,7 @@ impl Store {
             None => Some(self.count(query).await?),
         };
         let more = listed.len() > limit;
-        let rows = listed.into_iter().take(limit).map(|listed| Passenger::try_from(listed.row));
+        let rows = listed.into_iter().take(limit).map(Passenger::try_from);
         let items = rows.collect::<Result<Vec<_>, _>>()?;
         let next = items.last().filter(|_| more).map(|last| cursor_at(query.sort, last));
         Ok(Page { items, next, total })
@@ -113,8 +104,7 @@ fn cursor_at(sort: Sort, last: &Passenger) -> Cursor {
 /// The page; where it is asked for together with the total, in one statement, so that both are of the same moment. To count
 /// costs a look at everyone, to read a page a look at those on it: that is why not every page has it.
 pub(super) fn page_of(query: &Query) -> Statement {
-    let mut statement = Statement::begin("select ");
-    statement.text(COLUMNS);
+    let mut statement = Statement::begin(with_columns!("select ", ""));
     if query.total {
         statement.text(", (select count(*) from passengers where true");
         let start = statement.length();

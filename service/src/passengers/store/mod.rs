@@ -21,6 +21,7 @@ use self::batcher::Batcher;
 use crate::database::{Database, DatabaseError, Opening};
 use crate::passengers::domain::seed::SeedError;
 
+pub(super) use self::columns::COLUMNS;
 pub use self::idempotency::{Claim, Repeatable};
 
 /// A failure of the store.
