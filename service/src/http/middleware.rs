@@ -16,6 +16,7 @@ use super::deadline::Deadline;
 use super::error::{MEDIA_TYPE, Problem};
 use super::health::OwnBody;
 use super::metrics::{Sample, UNMATCHED, method_label};
+use super::probe_routes::MONITORING;
 use super::stream_outcome::{StreamOutcome, hold_until_end};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
 
@@ -24,8 +25,6 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The status that nginx gives to a request whose client disconnected; there is no standard number.
 const CLIENT_WENT_AWAY: u16 = 499;
-/// Asked every few seconds by machines: logged at debug only.
-const QUIET: [&str; 5] = ["/health", "/livez", "/readyz", "/version", "/metrics"];
 
 /// The port of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +173,7 @@ impl<'a> RequestRecord<'a> {
     fn log(&self, Sample { status, seconds, .. }: Sample) {
         let (method, route) = (self.method, self.route);
         self.span.in_scope(|| {
-            if QUIET.contains(&route) {
+            if MONITORING.contains(&route) {
                 tracing::debug!(method, route, status, duration_seconds = seconds, "request");
             } else {
                 tracing::info!(method, route, status, duration_seconds = seconds, "request");

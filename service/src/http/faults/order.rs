@@ -6,13 +6,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
-use super::super::ApiRoute;
 use crate::fields::{FieldError, Fields, whole};
+use crate::http::ApiRoute;
+use crate::http::probe_routes::MONITORING;
 
 /// Every route of the API, and none of those that say how the service is.
 pub(super) const EVERY: &str = "*";
-/// The routes of probes and scrapers. A fault hits them only if it names one and sets `include_health`.
-pub(super) const HEALTH: [&str; 5] = ["/health", "/livez", "/readyz", "/version", "/metrics"];
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
 const MOST_DELAY_MS: i64 = 30_000;
@@ -246,7 +245,7 @@ impl FaultOrder {
 
 fn route_of(value: &Value, asked: bool, api: &[ApiRoute]) -> Result<&'static str, String> {
     let paths = api.iter().map(|(route, _, _)| *route).chain([EVERY]);
-    let health = HEALTH.into_iter().filter(|_| asked);
+    let health = MONITORING.into_iter().filter(|_| asked);
     let known = paths.chain(health).find(|route| value.as_str() == Some(route));
     known.ok_or_else(|| routes(api))
 }
@@ -259,7 +258,7 @@ pub fn routes(api: &[ApiRoute]) -> String {
     format!(
         "`{EVERY}` or a route under /api/ ({}), or with `include_health` one of {}",
         routes.join(", "),
-        HEALTH.join(", ")
+        MONITORING.join(", ")
     )
 }
 
@@ -327,7 +326,7 @@ mod tests {
         assert!(!target.means("/api/hello", &Method::GET, &headers("7")));
         let every = order(json!({"error_percent": 1, "route": "*"})).unwrap().target;
         assert!(every.means(route, &Method::GET, &HeaderMap::new()));
-        assert!(!HEALTH.iter().any(|route| every.means(route, &Method::GET, &HeaderMap::new())));
+        assert!(!MONITORING.iter().any(|route| every.means(route, &Method::GET, &HeaderMap::new())));
         let health = order(json!({"error_percent": 1, "route": "/livez", "include_health": true})).unwrap();
         assert!(health.target.means("/livez", &Method::GET, &HeaderMap::new()));
     }
