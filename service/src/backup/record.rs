@@ -5,7 +5,6 @@ use std::marker::PhantomData;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sqlx::error::BoxDynError;
 use uuid::Uuid;
 
 use super::writer::Writer;
@@ -16,22 +15,17 @@ use crate::database::{Readable, Statement, Tx, doing};
 const PAGE: i64 = 1000;
 
 /// A record of an entity that a backup holds. Its JSON has the field `id`.
-pub(crate) trait Record: Serialize + Sized + Send + Sync + 'static {
+pub(crate) trait Record: Serialize + Readable + Sized + Send + Sync + 'static {
     /// The table, which is also the kind of its lines in a backup.
     const TABLE: &'static str;
     /// The table whose rows take those of this one with them when they are removed.
     const PARENT: Option<&'static str> = None;
-    /// The row of a page.
-    type Row: Readable;
 
     /// Returns the id.
     fn id(&self) -> Uuid;
 
     /// Returns the statement that reads some records after an id, in the order of ids.
     fn page(after: Uuid, limit: i64) -> Statement;
-
-    /// Reads a row.
-    fn from_row(row: Self::Row) -> Result<Self, BoxDynError>;
 
     /// Reads a record of a backup, or says what was expected.
     fn from_json(record: Map<String, Value>) -> Result<Self, String>;
@@ -78,14 +72,12 @@ impl<R: Record> Kind for PhantomData<R> {
         Box::pin(async move {
             let (mut after, mut count) = (Uuid::nil(), 0);
             loop {
-                let page: Vec<R::Row> =
+                let page: Vec<R> =
                     tx.rows(R::page(after, PAGE)).await.map_err(doing("reading the records of a backup"))?;
                 if page.is_empty() {
                     return Ok(count);
                 }
-                for row in page {
-                    let record =
-                        R::from_row(row).map_err(|source| BackupError::Row { kind: R::TABLE, source })?;
+                for record in page {
                     to.record(R::TABLE, &record)?;
                     after = record.id();
                     count += 1;

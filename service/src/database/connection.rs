@@ -69,6 +69,25 @@ pub(crate) trait Readable:
 {
 }
 
+/// Makes a type readable from a row of either database. Columns are read by position, because a name is looked up in each
+/// row.
+macro_rules! readable {
+    ($type:ty, $row:ident => $read:expr) => {
+        impl<'r> sqlx::FromRow<'r, sqlx::sqlite::SqliteRow> for $type {
+            fn from_row($row: &'r sqlx::sqlite::SqliteRow) -> Result<Self, sqlx::Error> {
+                $read
+            }
+        }
+
+        impl<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> for $type {
+            fn from_row($row: &'r sqlx::postgres::PgRow) -> Result<Self, sqlx::Error> {
+                $read
+            }
+        }
+    };
+}
+pub(crate) use readable;
+
 impl<T> Readable for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
 macro_rules! arguments {

@@ -36,7 +36,7 @@ use crate::config::{DatabaseUrl, Pooling};
 use crate::telemetry::metrics::gauge;
 
 pub(crate) use self::columns::{Key, Moment};
-pub(crate) use self::connection::{Purpose, Readable, Tx};
+pub(crate) use self::connection::{Purpose, Readable, Tx, readable};
 pub(crate) use self::error::doing;
 pub use self::error::{DatabaseError, WriteFault};
 pub use self::health::Health;

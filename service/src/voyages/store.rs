@@ -1,13 +1,12 @@
 //! The store of voyages, in either database.
 
 use serde_json::Map;
-use sqlx::FromRow;
-use sqlx::error::BoxDynError;
+use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::domain::{Call, Day, Label, NewCall, NewVoyage, Voyage};
 use crate::backup::Record;
-use crate::database::{Database, DatabaseError, Key, Statement, Value, doing};
+use crate::database::{Database, DatabaseError, Key, Statement, Value, doing, readable};
 use crate::fields;
 
 const LIST: &str = "select id, ship, departed_on from voyages where id > $1 order by id limit +$2";
@@ -23,42 +22,23 @@ const CALLS: &str = "select id, voyage_id, port, called_on from calls where voya
 const ADD_CALL: &str = "insert into calls (id, voyage_id, port, called_on) \
      select $1, id, $2, $3 from voyages where id = $4";
 
-#[derive(Debug, FromRow)]
-pub(crate) struct VoyageRow {
-    id: Key,
-    ship: String,
-    departed_on: String,
+fn wrong(expected: &'static str) -> sqlx::Error {
+    sqlx::Error::Decode(expected.into())
 }
 
-#[derive(Debug, FromRow)]
-pub(crate) struct CallRow {
-    id: Key,
-    voyage_id: Key,
-    port: String,
-    called_on: String,
-}
+readable!(Voyage, row => {
+    let Key(id) = row.try_get(0)?;
+    let ship = Label::from_stored(row.try_get(1)?).map_err(wrong)?;
+    let departed_on = row.try_get::<&str, _>(2)?.parse().map_err(wrong)?;
+    Ok(Self { id, details: NewVoyage { ship, departed_on } })
+});
 
-fn label(text: String) -> Result<Label, DatabaseError> {
-    Label::from_stored(text).map_err(|expected| doing("reading a name")(sqlx::Error::Decode(expected.into())))
-}
-
-fn day(text: &str) -> Result<Day, DatabaseError> {
-    text.parse().map_err(|expected: &str| doing("reading a day")(sqlx::Error::Decode(expected.into())))
-}
-
-impl VoyageRow {
-    fn read(self) -> Result<Voyage, DatabaseError> {
-        let details = NewVoyage { ship: label(self.ship)?, departed_on: day(&self.departed_on)? };
-        Ok(Voyage { id: self.id.0, details })
-    }
-}
-
-impl CallRow {
-    fn read(self) -> Result<Call, DatabaseError> {
-        let details = NewCall { port: label(self.port)?, called_on: day(&self.called_on)? };
-        Ok(Call { id: self.id.0, voyage_id: self.voyage_id.0, details })
-    }
-}
+readable!(Call, row => {
+    let (Key(id), Key(voyage_id)) = (row.try_get(0)?, row.try_get(1)?);
+    let port = Label::from_stored(row.try_get(2)?).map_err(wrong)?;
+    let called_on = row.try_get::<&str, _>(3)?.parse().map_err(wrong)?;
+    Ok(Self { id, voyage_id, details: NewCall { port, called_on } })
+});
 
 /// The store of voyages. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -76,15 +56,13 @@ impl Store {
     /// Returns voyages after an id, in the order of ids.
     pub async fn list(&self, after: Uuid, limit: u8) -> Result<Vec<Voyage>, DatabaseError> {
         let statement = Statement::fixed(LIST, [Value::Key(after), Value::Whole(limit.into())]);
-        let rows: Vec<VoyageRow> = self.db.rows(statement).await.map_err(doing("listing voyages"))?;
-        rows.into_iter().map(VoyageRow::read).collect()
+        self.db.rows(statement).await.map_err(doing("listing voyages"))
     }
 
     /// Returns a voyage, if there is one of this id.
     pub async fn get(&self, id: Uuid) -> Result<Option<Voyage>, DatabaseError> {
         let statement = Statement::fixed(GET, [Value::Key(id)]);
-        let row: Option<VoyageRow> = self.db.row(statement).await.map_err(doing("reading a voyage"))?;
-        row.map(VoyageRow::read).transpose()
+        self.db.row(statement).await.map_err(doing("reading a voyage"))
     }
 
     /// Adds a voyage under a new id.
@@ -110,9 +88,7 @@ impl Store {
     ) -> Result<Vec<Call>, DatabaseError> {
         let (day, id) = after.map_or((String::new(), Uuid::nil()), |(day, id)| (day.to_string(), id));
         let values = [Value::Key(voyage), Value::Text(day), Value::Key(id), Value::Whole(limit.into())];
-        let rows = self.db.rows(Statement::fixed(CALLS, values)).await;
-        let rows: Vec<CallRow> = rows.map_err(doing("listing calls"))?;
-        rows.into_iter().map(CallRow::read).collect()
+        self.db.rows(Statement::fixed(CALLS, values)).await.map_err(doing("listing calls"))
     }
 
     /// Adds a call to a voyage. Returns nothing if there is no such voyage.
@@ -132,7 +108,6 @@ impl Store {
 
 impl Record for Voyage {
     const TABLE: &'static str = "voyages";
-    type Row = VoyageRow;
 
     fn id(&self) -> Uuid {
         self.id
@@ -140,10 +115,6 @@ impl Record for Voyage {
 
     fn page(after: Uuid, limit: i64) -> Statement {
         Statement::fixed(LIST, [Value::Key(after), Value::Whole(limit)])
-    }
-
-    fn from_row(row: VoyageRow) -> Result<Self, BoxDynError> {
-        Ok(row.read()?)
     }
 
     fn from_json(mut record: Map<String, serde_json::Value>) -> Result<Self, String> {
@@ -165,7 +136,6 @@ impl Record for Voyage {
 impl Record for Call {
     const TABLE: &'static str = "calls";
     const PARENT: Option<&'static str> = Some(Voyage::TABLE);
-    type Row = CallRow;
 
     fn id(&self) -> Uuid {
         self.id
@@ -173,10 +143,6 @@ impl Record for Call {
 
     fn page(after: Uuid, limit: i64) -> Statement {
         Statement::fixed(CALLS_AFTER, [Value::Key(after), Value::Whole(limit)])
-    }
-
-    fn from_row(row: CallRow) -> Result<Self, BoxDynError> {
-        Ok(row.read()?)
     }
 
     fn from_json(mut record: Map<String, serde_json::Value>) -> Result<Self, String> {

@@ -1,11 +1,9 @@
 //! Passengers as records of a backup.
 
 use serde_json::{Map, Value};
-use sqlx::error::BoxDynError;
 use uuid::Uuid;
 
 use super::change::{insert_of, page_after};
-use super::columns::Row;
 use crate::backup::Record;
 use crate::database::Statement;
 use crate::fields;
@@ -13,7 +11,6 @@ use crate::passengers::domain::model::{NewPassenger, Passenger, Stamp};
 
 impl Record for Passenger {
     const TABLE: &'static str = "passengers";
-    type Row = Row;
 
     fn id(&self) -> Uuid {
         self.id
@@ -21,10 +18,6 @@ impl Record for Passenger {
 
     fn page(after: Uuid, limit: i64) -> Statement {
         page_after(after, limit)
-    }
-
-    fn from_row(row: Row) -> Result<Self, BoxDynError> {
-        Ok(row.try_into()?)
     }
 
     fn from_json(mut record: Map<String, Value>) -> Result<Self, String> {

@@ -18,8 +18,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::columns::{COLUMNS, Row, with_columns};
+use super::columns::{COLUMNS, with_columns};
 use crate::database::{Database, Statement, Value};
+use crate::passengers::domain::model::Passenger;
 
 /// Statements that may be on their way before others wait to be fetched together.
 const MAX_FLIGHTS: usize = 2;
@@ -39,8 +40,8 @@ static MANY: LazyLock<[(usize, String); 5]> = LazyLock::new(|| {
     })
 });
 
-/// The result of one read: the row, if there is one.
-type Answer = Result<Option<Row>, Arc<sqlx::Error>>;
+/// The result of one read: the passenger, if there is one.
+type Answer = Result<Option<Passenger>, Arc<sqlx::Error>>;
 
 /// The waiting reads and the statements on their way.
 #[derive(Debug, Default)]
@@ -139,13 +140,13 @@ impl Flight {
     /// Reads the rows of all requests. A request without an answer reads alone.
     async fn fetch(self, asked: Vec<Asked>) {
         let ids: Vec<Uuid> = asked.iter().map(|asked| asked.id).collect();
-        let Ok(rows) = timeout(LIMIT, self.db.rows_for_many::<Row>(many(&ids))).await else { return };
+        let Ok(rows) = timeout(LIMIT, self.db.rows_for_many::<Passenger>(many(&ids))).await else { return };
         let rows = match rows {
             Ok(rows) => rows,
             Err(error) => return self.batcher.tell_all(asked, &Arc::new(error)),
         };
         for Asked { id, answer } in asked {
-            let found = rows.iter().find(|row| row.id() == id).cloned();
+            let found = rows.iter().find(|row| row.id == id).cloned();
             let _gone_meanwhile = answer.send((ids.len(), Ok(found)));
         }
     }

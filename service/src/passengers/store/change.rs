@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::columns::{Row, with_columns};
+use super::columns::with_columns;
 use super::{Store, StoreError, doing};
 use crate::database::{Purpose, Statement, Tx, Value};
 use crate::passengers::domain::model::{Age, Fare, NewPassenger, Passenger, Stamp};
@@ -63,8 +63,7 @@ impl Store {
     /// Returns the passengers after an id, in the order of ids, for an export.
     pub async fn after(&self, id: Uuid) -> Result<Vec<Passenger>, StoreError> {
         let statement = page_after(id, EXPORT_PAGE);
-        let rows: Vec<Row> = self.db.rows(statement).await.map_err(doing("exporting passengers"))?;
-        rows.into_iter().map(Passenger::try_from).collect()
+        self.db.rows(statement).await.map_err(doing("exporting passengers"))
     }
 
     /// Puts other details in place of the state that was read. Nothing, when it is not the latest any more.

@@ -1,17 +1,12 @@
 //! Rows of the table of passengers.
 
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{FromRow, Row as _};
+use sqlx::Row as _;
 use uuid::Uuid;
 
-use super::StoreError;
-use crate::database::{Key, Moment};
-use crate::passengers::domain::model::{
-    Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Sex, Stamp,
-};
+use crate::database::{Key, Moment, readable};
+use crate::passengers::domain::model::{Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Stamp};
 
-/// Makes the text of a statement around the columns of a [`Row`].
+/// Makes the text of a statement around the columns of a passenger.
 macro_rules! with_columns {
     ($before:literal, $after:literal) => {
         concat!(
@@ -24,75 +19,38 @@ macro_rules! with_columns {
 }
 pub(super) use with_columns;
 
-/// The columns of a [`Row`], in the order in which it is read: by position, because a name is looked up for each row.
+/// The columns of a passenger, in the order in which they are read.
 pub(in crate::passengers) const COLUMNS: &str = with_columns!("", "");
 
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    id: Key,
-    name: String,
-    class: i16,
-    sex: Result<Sex, &'static str>,
-    age: Option<f64>,
-    fare: Option<f64>,
-    siblings_or_spouses_aboard: i16,
-    parents_or_children_aboard: i16,
-    survived: bool,
-    version: i64,
-    updated_at: Moment,
-    /// The number of all who match, behind the columns where it was asked for.
-    pub(super) total: Option<i64>,
+/// A passenger of a page, and the number of all who match behind the columns, where it was asked for.
+#[derive(Debug)]
+pub(super) struct Listed(pub(super) Passenger, pub(super) Option<i64>);
+
+fn wrong(id: Uuid) -> impl Fn(&'static str) -> sqlx::Error {
+    move |expected| {
+        sqlx::Error::Decode(format!("passenger {id} is stored wrongly: expected {expected}").into())
+    }
 }
 
-macro_rules! read_by_position {
-    ($row:ty) => {
-        impl<'r> FromRow<'r, $row> for Row {
-            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
-                Ok(Self {
-                    id: row.try_get(0)?,
-                    name: row.try_get(1)?,
-                    class: row.try_get(2)?,
-                    sex: row.try_get::<&str, _>(3)?.parse(),
-                    age: row.try_get(4)?,
-                    fare: row.try_get(5)?,
-                    siblings_or_spouses_aboard: row.try_get(6)?,
-                    parents_or_children_aboard: row.try_get(7)?,
-                    survived: row.try_get(8)?,
-                    version: row.try_get(9)?,
-                    updated_at: row.try_get(10)?,
-                    total: if row.len() > 11 { Some(row.try_get(11)?) } else { None },
-                })
-            }
-        }
+readable!(Passenger, row => {
+    let Key(id) = row.try_get(0)?;
+    let relatives = |number: i16| Relatives::try_new(number.into()).map_err(wrong(id));
+    let (age, fare): (Option<f64>, Option<f64>) = (row.try_get(4)?, row.try_get(5)?);
+    let details = NewPassenger {
+        name: Name::from_stored(row.try_get(1)?).map_err(wrong(id))?,
+        class: Class::try_new(row.try_get::<i16, _>(2)?.into()).map_err(wrong(id))?,
+        sex: row.try_get::<&str, _>(3)?.parse().map_err(wrong(id))?,
+        age: age.map(Age::try_new).transpose().map_err(wrong(id))?,
+        fare: fare.map(Fare::try_new).transpose().map_err(wrong(id))?,
+        siblings_or_spouses_aboard: relatives(row.try_get(6)?)?,
+        parents_or_children_aboard: relatives(row.try_get(7)?)?,
+        survived: row.try_get(8)?,
     };
-}
-read_by_position!(SqliteRow);
-read_by_position!(PgRow);
+    let Moment(updated_at) = row.try_get(10)?;
+    Ok(Self { id, details, stamp: Stamp { version: row.try_get(9)?, updated_at } })
+});
 
-impl Row {
-    pub(super) fn id(&self) -> Uuid {
-        self.id.0
-    }
-}
-
-impl TryFrom<Row> for Passenger {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let read = || {
-            Ok(NewPassenger {
-                name: Name::from_stored(row.name)?,
-                class: Class::try_new(row.class.into())?,
-                sex: row.sex?,
-                age: row.age.map(Age::try_new).transpose()?,
-                fare: row.fare.map(Fare::try_new).transpose()?,
-                siblings_or_spouses_aboard: Relatives::try_new(row.siblings_or_spouses_aboard.into())?,
-                parents_or_children_aboard: Relatives::try_new(row.parents_or_children_aboard.into())?,
-                survived: row.survived,
-            })
-        };
-        let Key(id) = row.id;
-        let details = read().map_err(|expected| StoreError::Row { id, expected })?;
-        Ok(Self { id, details, stamp: Stamp { version: row.version, updated_at: row.updated_at.0 } })
-    }
-}
+readable!(Listed, row => {
+    let total = if row.len() > 11 { Some(row.try_get(11)?) } else { None };
+    Ok(Self(Passenger::from_row(row)?, total))
+});

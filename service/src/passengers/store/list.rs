@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::columns::{Row, with_columns};
+use super::columns::{Listed, with_columns};
 use super::{Store, StoreError, doing};
 use crate::database::{DatabaseError, Statement, Value};
 use crate::passengers::domain::filter::{Filter, Query};
@@ -45,17 +45,16 @@ impl Store {
     /// One page of the list.
     pub async fn list(&self, query: &Query) -> Result<Page, StoreError> {
         let limit = usize::from(query.limit);
-        let listed: Vec<Row> = self.db.rows(page_of(query)).await.map_err(doing("listing passengers"))?;
+        let listed: Vec<Listed> = self.db.rows(page_of(query)).await.map_err(doing("listing passengers"))?;
         let total = match listed.first() {
-            Some(first) => first.total,
+            Some(Listed(_, total)) => *total,
             // A page without passengers has nobody to carry the total. Without a cursor there are none at all.
             None if !query.total => None,
             None if query.after.is_none() => Some(0),
             None => Some(self.count(query).await?),
         };
         let more = listed.len() > limit;
-        let rows = listed.into_iter().take(limit).map(Passenger::try_from);
-        let items = rows.collect::<Result<Vec<_>, _>>()?;
+        let items: Vec<_> = listed.into_iter().take(limit).map(|Listed(passenger, _)| passenger).collect();
         let next = items.last().filter(|_| more).map(|last| cursor_at(query.sort, last));
         Ok(Page { items, next, total })
     }
@@ -69,9 +68,8 @@ impl Store {
 
     /// One passenger, if there is one of this id.
     pub async fn get(&self, id: Uuid) -> Result<Option<Passenger>, StoreError> {
-        let row = self.batcher.get(&self.db, id).await;
-        let row = row.map_err(|source| DatabaseError::Query { doing: "reading a passenger", source })?;
-        row.map(Passenger::try_from).transpose()
+        let found = self.batcher.get(&self.db, id).await;
+        Ok(found.map_err(|source| DatabaseError::Query { doing: "reading a passenger", source })?)
     }
 
     /// Counts people and survivors of each group, all at one moment.

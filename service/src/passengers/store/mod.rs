@@ -15,8 +15,6 @@ mod plan;
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use self::batcher::Batcher;
 use crate::database::{Database, DatabaseError, Opening};
 use crate::passengers::domain::seed::SeedError;
@@ -33,14 +31,6 @@ pub enum StoreError {
     /// The built-in list is unusable.
     #[error("loading the passenger list")]
     Seed(#[from] SeedError),
-    /// A row holds an impossible value.
-    #[error("passenger {id} is stored wrongly: expected {expected}")]
-    Row {
-        /// The id of the row.
-        id: Uuid,
-        /// The expected value.
-        expected: &'static str,
-    },
 }
 
 /// Prepares an open database: gives older rows their words, and loads the list into an empty database that is to serve.
