@@ -277,8 +277,8 @@ fn lanes(backtest: &Backtest, axis: Axis) -> String {
         let to = incident.resolved_at.unwrap_or(until);
         let class = match (incident.cause, incident.peak) {
             (Cause::DataMissing | Cause::TrafficMissing, _) => "missing",
-            (Cause::Burn | Cause::CrashLoop, Severity::Page) => "page",
-            (Cause::Burn | Cause::CrashLoop, Severity::Ticket) => "ticket",
+            (Cause::Burn | Cause::CrashLoop | Cause::TargetDown, Severity::Page) => "page",
+            (Cause::Burn | Cause::CrashLoop | Cause::TargetDown, Severity::Ticket) => "ticket",
         };
         let title = format!("{class} from {} to {}", date_time(incident.detected_at), date_time(to));
         out += &axis.bar((incident.detected_at, to), class, (313.0, 18.0), &title);

@@ -205,7 +205,9 @@ pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Opt
         outage.map_or_else(|| NONE.to_owned(), |outage| duration(delay_s(outage, &alarm))),
         match incident.cause {
             Cause::Burn => percent(incident.spent_ratio),
-            Cause::DataMissing | Cause::CrashLoop | Cause::TrafficMissing => NONE.to_owned(),
+            Cause::DataMissing | Cause::CrashLoop | Cause::TrafficMissing | Cause::TargetDown => {
+                NONE.to_owned()
+            }
         },
         outage.map_or_else(|| unlabelled.to_owned(), |outage| printable(&outage.name)),
     ]

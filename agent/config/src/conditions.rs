@@ -209,7 +209,8 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
         Criterion::Idle { .. } if condition.hold_seconds > 0 => {
             fault("has two times".to_owned(), "leave out `for`, and lengthen the first".to_owned());
         }
-        Criterion::Idle { .. } | Criterion::Traffic { .. } => {}
+        // a target says it, not an SLO
+        Criterion::Idle { .. } | Criterion::Traffic { .. } | Criterion::Down { .. } => {}
         Criterion::Restarts { least, .. } => {
             if least < 2 {
                 fault("fires at every deploy".to_owned(), "name at least 2 starts".to_owned());

@@ -13,6 +13,7 @@ mod coverage;
 mod credentials;
 mod destination;
 mod diagnostic;
+mod down;
 mod entries;
 
 mod foreign;
@@ -80,7 +81,7 @@ pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
 pub use streams::Stream;
 pub use target::{
-    AddressSource, Check, ClientAuth, Discovery, DnsAddresses, DnsCheck, DnsTransport, EndpointSlices,
+    AddressSource, Check, ClientAuth, Discovery, DnsAddresses, DnsCheck, DnsTransport, Down, EndpointSlices,
     Family, FileAddresses, FoundAddress, GrpcCheck, HeartbeatCheck, HostPort, HttpCheck, HttpVersion,
     IcmpCheck, JourneyCheck, JourneyStep, MaintenanceWindow, OAuth2, Proxy, ProxyException, RecordType,
     Redirects, SCHEMES, Send, StartTls, Step, Target, TcpCheck, TlsOptions, Variable, WebSocketCheck,

@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::config::{ConfigFile, Pattern, read_config};
+use super::down::add_down_slos;
 use super::inputs::{SPEC_LIMIT, matches};
 use super::mask::mask;
 use super::rates::RealRates;
@@ -254,6 +255,7 @@ impl<'e> Run<'e> {
         let specs = self.specs(&opened, &known);
         specs.put_into(&mut config);
         add_up_slos(&mut config);
+        self.found.list.extend(add_down_slos(&file.file, &mut config));
         // an SLO that could not be read is selected by nobody
         if !self.found.has_errors() {
             self.found.list.extend(routes.findings(&file.file, &config));

@@ -469,7 +469,12 @@ fn pace(indicator: Option<&Indicator>, slot: Duration, known: &Known) -> Pace {
     };
     // what is asked for late is always that much older
     let round = slot.max(interval) + delay;
-    Pace { round, silence: (interval * 3 + timeout).max(slot * 3) + delay }
+    Pace { round, silence: silence(slot, interval, timeout) + delay }
+}
+
+/// Returns the time after which data of a source are missing: three rounds of it.
+pub(super) fn silence(slot: Duration, interval: Duration, timeout: Duration) -> Duration {
+    (interval * 3 + timeout).max(slot * 3)
 }
 
 /// Seconds, rounded up.

@@ -160,6 +160,7 @@ fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Ta
         off: None,
         maintenance: Vec::new(),
         group: None,
+        down: None,
         allowed: None,
         check: Check::Http(Box::new(HttpCheck::get(url))),
         expect: vec![Assertion::status(vec![(200, 299)])],

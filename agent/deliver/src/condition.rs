@@ -1,6 +1,6 @@
 //! Conditions and the guards that hold them, as text: `budget left 8 % (alerts below 10 %)`.
 
-use lookout_model::format::{count, duration, percent, window};
+use lookout_model::format::{count, duration, percent, several, window};
 use lookout_model::{ConditionEvidence, ConditionKind, Evidence, Notice};
 
 /// Returns the measurement of a condition and its threshold.
@@ -59,6 +59,11 @@ pub(super) fn measurement(condition: &ConditionEvidence) -> String {
         (ConditionKind::Restarts, Some(starts)) => {
             format!("the process started {} times in {within}", count(starts as u64))
         }
+        (ConditionKind::Down, Some(failures)) if failures < 1.0 => "the last probe was good".to_owned(),
+        (ConditionKind::Down, Some(failures)) if failures < 2.0 => "the last probe failed".to_owned(),
+        (ConditionKind::Down, Some(failures)) => {
+            format!("the last {} probes failed", count(failures as u64))
+        }
         _ => "nothing to measure".to_owned(),
     }
 }
@@ -86,6 +91,10 @@ fn threshold_text(condition: &ConditionEvidence) -> String {
             format!("alerts from {} until {window} pass without a start", count(threshold as u64))
         }
         ConditionKind::Restarts => format!("alerts from {}", count(threshold as u64)),
+        ConditionKind::Down if condition.firing && measured < threshold => {
+            format!("alerts until {} in a row are good", several(release as usize, "probe"))
+        }
+        ConditionKind::Down => format!("alerts from {} in a row", count(threshold as u64)),
         ConditionKind::NoData | ConditionKind::Idle => format!("alerts after {}", duration(threshold)),
     }
 }
@@ -169,6 +178,13 @@ mod tests {
                 Some(0.12),
                 (0.3, 0.3),
                 "12 % of the traffic of the same 1h a week before (alerts below 30 %)",
+            ),
+            (ConditionKind::Down, Some(4.0), (3.0, 2.0), "the last 4 probes failed (alerts from 3 in a row)"),
+            (
+                ConditionKind::Down,
+                Some(0.0),
+                (3.0, 2.0),
+                "the last probe was good (alerts until 2 probes in a row are good)",
             ),
             (
                 ConditionKind::Restarts,

@@ -238,6 +238,36 @@ mod tests {
     }
 
     #[test]
+    fn a_target_that_is_down_is_told_by_its_probes_and_not_by_a_budget() {
+        let [mut opened, .., mut resolved] = lifecycle(T0, &[]).map(|transition| transition.notice);
+        (opened.incident.cause, opened.incident.severity) = (Cause::TargetDown, Severity::Page);
+        opened.evidence.conditions = vec![lookout_model::ConditionEvidence {
+            severity: Severity::Page,
+            kind: lookout_model::ConditionKind::Down,
+            condition: "page down 3 until 2".to_owned(),
+            window_s: None,
+            measured: Some(3.0),
+            threshold: 3.0,
+            release: 2.0,
+            exceeded: true,
+            firing: true,
+            held: None,
+        }];
+        let message = Message::of(&opened);
+        assert!(message.headline.starts_with("[PAGE] "), "{}", message.headline);
+        assert!(message.headline.ends_with(": the last 3 probes failed"), "{}", message.headline);
+        assert!(message.sentence.starts_with("Its probes fail one after the other"), "{}", message.sentence);
+        resolved.incident.cause = Cause::TargetDown;
+        let message = Message::of(&resolved);
+        assert!(message.headline.contains(": over after "), "{}", message.headline);
+        assert!(
+            message.sentence.starts_with("Its probes are good again. It was down for "),
+            "{}",
+            message.sentence
+        );
+    }
+
+    #[test]
     fn a_spent_budget_is_called_spent() {
         let [mut opened, ..] = lifecycle(T0, &[]).map(|transition| transition.notice);
         opened.evidence.budget_left_ratio = -0.12;

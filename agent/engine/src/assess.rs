@@ -94,7 +94,7 @@ impl Assessor<'_> {
         let seconds_to_exhaustion = burn.and_then(|burn| sli.exhaustion(policy, at, &period, &budget, burn));
         let components =
             sli.slices.as_ref().map_or_else(Vec::new, |slices| slices.component_reports(policy, at));
-        let state = self.data_state(at, &tiers, &components);
+        let state = self.data_state(at, &present, &tiers, &components);
         let conditions = self.conditions(at, state, &period, &budget, &components);
         let observed_seconds = sli.events.observed_seconds();
         let quietest = components.iter().map(|component| component.last_observed).min();
@@ -293,6 +293,7 @@ impl Assessor<'_> {
             watched_seconds: policy.grid.seconds_between(self.watch.since, at),
             traffic: sli.compare_traffic(policy),
             starts: &|window| sli.starts().map_or(0, |starts| starts.count(window, policy.grid, at)),
+            row: (at, sli.row().unwrap_or_default()),
             counts: &|window| SliHistory::within_period(policy, sli.measure(window).counts, period),
             seconds_left: &seconds_left,
             held: &|window| self.held_condition(window, budget),
@@ -313,6 +314,7 @@ impl Assessor<'_> {
                 let seen = |starts: &Starts| starts.first_and_last(within, self.policy.grid, closed);
                 sli.starts().and_then(seen).unzip()
             }
+            Criterion::Down { .. } => sli.row().and_then(|row| row.failed()).unzip(),
             Criterion::Idle { .. } => (sli.last_event().map(|last| last.plus(1)), None),
             _ => (None, None),
         }
@@ -329,6 +331,7 @@ impl Assessor<'_> {
     fn data_state(
         &self,
         at: Slot,
+        present: &Present,
         tiers: &[TierAssessment],
         components: &[ComponentAssessment],
     ) -> DataState {
@@ -339,7 +342,8 @@ impl Assessor<'_> {
         if components.iter().any(|component| component.state.freezes()) {
             return DataState::Partial;
         }
-        let events = tiers.iter().map(|tier| tier.events.total()).min().unwrap_or(0);
+        let events = tiers.iter().map(|tier| tier.events.total()).min();
+        let events = events.unwrap_or(present.events.total());
         if events == 0 {
             DataState::Idle
         } else if events < self.policy.guard.minimum_events {

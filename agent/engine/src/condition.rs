@@ -1,5 +1,5 @@
 //! Conditions beside the tiers: the budget left, a drop of the budget, the time to its exhaustion, missing data, missing
-//! traffic, and restarts.
+//! traffic, restarts, and failures in a row.
 //!
 //! A condition fires at its threshold and lets go at another one. A value that swings around the threshold makes one
 //! incident.
@@ -65,6 +65,13 @@ pub enum Criterion {
         least: u32,
         /// The window that they are counted in.
         within: Window,
+    },
+    /// Probes failed one after the other. Lets go after as many successes one after the other.
+    Down {
+        /// Fires from so many failures on.
+        after: u32,
+        /// Lets go after so many successes.
+        up_after: u32,
     },
 }
 
@@ -132,6 +139,12 @@ impl Condition {
         Self { severity, criterion: Criterion::Restarts { least, within }, hold_seconds: 0 }
     }
 
+    /// Fires after `after` failed probes in a row, and lets go after `up_after` good ones in a row.
+    #[must_use]
+    pub const fn down(severity: Severity, after: u32, up_after: u32) -> Self {
+        Self { severity, criterion: Criterion::Down { after, up_after }, hold_seconds: 0 }
+    }
+
     /// Returns the condition with a hold in seconds.
     #[must_use]
     pub const fn holding(mut self, seconds: u64) -> Self {
@@ -165,6 +178,7 @@ impl Condition {
             Criterion::NoData { .. } => Cause::DataMissing,
             Criterion::Idle { .. } | Criterion::Traffic { .. } => Cause::TrafficMissing,
             Criterion::Restarts { .. } => Cause::CrashLoop,
+            Criterion::Down { .. } => Cause::TargetDown,
             Criterion::BudgetLeft { .. } | Criterion::BudgetDrop { .. } | Criterion::Exhaustion { .. } => {
                 Cause::Burn
             }
@@ -182,6 +196,7 @@ impl Condition {
             Criterion::Idle { .. } => "idle",
             Criterion::Traffic { .. } => "traffic",
             Criterion::Restarts { .. } => "restarts",
+            Criterion::Down { .. } => "down",
         }
     }
 
@@ -193,7 +208,10 @@ impl Condition {
             Criterion::Exhaustion { at, .. } => Some(at),
             Criterion::Traffic { .. } => Some(TRAFFIC_WINDOW),
             Criterion::Restarts { within, .. } => Some(within),
-            Criterion::BudgetLeft { .. } | Criterion::NoData { .. } | Criterion::Idle { .. } => None,
+            Criterion::BudgetLeft { .. }
+            | Criterion::NoData { .. }
+            | Criterion::Idle { .. }
+            | Criterion::Down { .. } => None,
         }
     }
 
@@ -202,7 +220,8 @@ impl Condition {
         self.window().filter(|_| !matches!(self.criterion, Criterion::Restarts { .. }))
     }
 
-    /// Its threshold and its release threshold: shares of the budget or of the traffic, seconds, or starts.
+    /// Its threshold and its release threshold: shares of the budget or of the traffic, seconds, starts, or probes in a
+    /// row.
     #[must_use]
     pub fn thresholds(&self) -> (f64, f64) {
         let seconds = |window: Window| window.as_seconds() as f64;
@@ -216,6 +235,7 @@ impl Condition {
                 (share, share)
             }
             Criterion::Restarts { least, .. } => (f64::from(least), 1.0),
+            Criterion::Down { after, up_after } => (f64::from(after), f64::from(up_after)),
         }
     }
 
@@ -240,7 +260,8 @@ impl Condition {
             Criterion::NoData { .. }
             | Criterion::Idle { .. }
             | Criterion::Traffic { .. }
-            | Criterion::Restarts { .. } => None,
+            | Criterion::Restarts { .. }
+            | Criterion::Down { .. } => None,
         };
         seconds.filter(|s| s.is_finite()).map(|s| s + self.hold_seconds as f64)
     }
@@ -272,6 +293,7 @@ impl fmt::Display for Condition {
             Criterion::NoData { after } | Criterion::Idle { after } => write!(f, "{after}")?,
             Criterion::Traffic { below_percent, floor } => write!(f, "{below_percent}% floor {floor}")?,
             Criterion::Restarts { least, within } => write!(f, "{least} in {within}")?,
+            Criterion::Down { after, up_after } => write!(f, "{after} until {up_after}")?,
         }
         if self.hold_seconds > 0 {
             write!(f, " for {}", Window::seconds(self.hold_seconds))?;

@@ -7,6 +7,7 @@ use crate::condition::{Condition, Criterion};
 use crate::counts::Counts;
 use crate::guard::HoldReason;
 use crate::incident::Cause;
+use crate::outcome_row::OutcomeRow;
 use crate::slot::Slot;
 use crate::traffic::Compared;
 use crate::window::Window;
@@ -41,6 +42,8 @@ pub(crate) struct View<'a> {
     pub(crate) traffic: Option<Compared>,
     /// The starts of the process in a window.
     pub(crate) starts: &'a dyn Fn(Window) -> u32,
+    /// The slot that has ended, and the row of outcomes that goes on.
+    pub(crate) row: (Slot, OutcomeRow),
     /// The counts of a window in the period, in the units of the method.
     pub(crate) counts: &'a dyn Fn(Window) -> Counts,
     /// Seconds that the budget lasts at the burn of a window; `None` when it does not shrink.
@@ -54,8 +57,8 @@ pub(crate) struct View<'a> {
 pub struct ConditionAssessment {
     /// The condition.
     pub condition: Condition,
-    /// The value that is compared with its thresholds: a share of the budget or of the traffic, seconds, or starts. `None`
-    /// when there is nothing to compare.
+    /// The value that is compared with its thresholds: a share of the budget or of the traffic, seconds, starts, or failures
+    /// in a row. `None` when there is nothing to compare.
     pub measured: Option<f64>,
     /// Its threshold is passed and the guard agrees; or it fires and is not released.
     pub exceeded: bool,
@@ -65,9 +68,10 @@ pub struct ConditionAssessment {
     pub firing: bool,
     /// The reason why the guard keeps it from firing.
     pub held: Option<HoldReason>,
-    /// The first slot of what it sees: the first start in the window, or the first slot without events.
+    /// The first slot of what it sees: the first start in the window, the first slot without events, or the first failure
+    /// of the row.
     pub since: Option<Slot>,
-    /// The last slot of what it sees: the last start in the window.
+    /// The last slot of what it sees: the last start in the window, or the last failure.
     pub last: Option<Slot>,
 }
 
@@ -126,6 +130,11 @@ impl Condition {
                 // starts are not stored: after a restart of the agent nobody knows of those before
                 let unproven = view.watched_seconds < within.as_seconds();
                 (Some(f64::from(starts)), starts >= least, starts > 0 || unproven)
+            }
+            Criterion::Down { after, up_after } => {
+                let (at, row) = view.row;
+                let failures = row.failures(at);
+                (Some(f64::from(failures)), failures >= after, row.successes() < up_after)
             }
         };
         let held =

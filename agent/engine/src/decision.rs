@@ -32,6 +32,7 @@ pub(crate) struct Incidents {
 struct RareIncidents {
     crash_loop: Latest,
     traffic_missing: Latest,
+    target_down: Latest,
 }
 
 impl Incidents {
@@ -42,6 +43,7 @@ impl Incidents {
             Cause::DataMissing => self.data_missing,
             Cause::CrashLoop => rare().crash_loop,
             Cause::TrafficMissing => rare().traffic_missing,
+            Cause::TargetDown => rare().target_down,
         }
     }
 
@@ -49,9 +51,10 @@ impl Incidents {
         match cause {
             Cause::Burn => self.burn = latest,
             Cause::DataMissing => self.data_missing = latest,
-            Cause::CrashLoop | Cause::TrafficMissing if latest == self.get(cause) => {}
+            Cause::CrashLoop | Cause::TrafficMissing | Cause::TargetDown if latest == self.get(cause) => {}
             Cause::CrashLoop => self.rare.get_or_insert_default().crash_loop = latest,
             Cause::TrafficMissing => self.rare.get_or_insert_default().traffic_missing = latest,
+            Cause::TargetDown => self.rare.get_or_insert_default().target_down = latest,
         }
     }
 }
@@ -73,7 +76,8 @@ impl AlertStates {
     /// Derives the state for people from the open incidents and an assessment.
     pub(crate) fn status(&self, assessment: &Assessment) -> Status {
         let severity = |cause| self.latest(cause).open().map(|open| open.severity);
-        let beside = severity(Cause::CrashLoop).max(severity(Cause::TrafficMissing));
+        let beside = [Cause::CrashLoop, Cause::TrafficMissing, Cause::TargetDown];
+        let beside = beside.into_iter().filter_map(severity).max();
         let known = !assessment.state.lacks_data();
         match (severity(Cause::Burn).max(beside), assessment.state) {
             _ if beside == Some(Severity::Page) => Status::Paging,
@@ -165,7 +169,7 @@ impl Decision {
             let mut wanted = match cause {
                 Cause::Burn => next.wanted_for_burn(policy, now, assessment),
                 Cause::DataMissing => next.wanted_for_data(policy, now, assessment, around.data_are_missing),
-                Cause::CrashLoop | Cause::TrafficMissing => {
+                Cause::CrashLoop | Cause::TrafficMissing | Cause::TargetDown => {
                     next.wanted_for_conditions(policy, now, assessment, cause)
                 }
             };

@@ -101,7 +101,7 @@ impl Evaluator {
             self.states.conditions.clone_from(&other.states.conditions);
         }
         self.states.incidents.clone_from(&other.states.incidents);
-        self.sli.copy_starts(&other.sli);
+        self.sli.copy_starts_and_row(&other.sli);
         self.watch = Watch { recounted: true, ..other.watch };
     }
 
@@ -129,6 +129,13 @@ impl Evaluator {
     /// Adds starts of the process behind the data.
     pub fn record_starts(&mut self, slot: Slot, starts: u32) {
         self.sli.record_starts(slot, starts);
+    }
+
+    /// Adds outcomes of probes to the row of a condition on failures in a row. Other SLOs have none.
+    pub fn record_outcomes(&mut self, slot: Slot, outcomes: Counts) {
+        if let Some(enough) = self.policy.successes_in_a_row() {
+            self.sli.record_outcomes(slot, outcomes, enough);
+        }
     }
 
     /// Sets the seconds from now to the same hour a week before, for conditions on traffic. They differ from a week where

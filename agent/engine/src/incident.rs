@@ -20,11 +20,14 @@ pub enum Cause {
     CrashLoop,
     /// Data arrive and show no events, or far fewer than usual.
     TrafficMissing,
+    /// Probes of a target fail one after the other.
+    TargetDown,
 }
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 4] = [Self::Burn, Self::DataMissing, Self::CrashLoop, Self::TrafficMissing];
+    pub const ALL: [Self; 5] =
+        [Self::Burn, Self::DataMissing, Self::CrashLoop, Self::TrafficMissing, Self::TargetDown];
 
     /// The name in JSON, the ledger and metrics.
     #[must_use]
@@ -34,6 +37,7 @@ impl Cause {
             Self::DataMissing => "data_missing",
             Self::CrashLoop => "crash_loop",
             Self::TrafficMissing => "traffic_missing",
+            Self::TargetDown => "target_down",
         }
     }
 

@@ -10,7 +10,7 @@
 //!              Decision ─▶ incident: Opened · Escalated · Eased · Resolved · Reopened
 //! ```
 //!
-//! Conditions on the budget, on missing data, on missing traffic and on restarts stand beside the tiers. Guards ask for
+//! Conditions on the budget, on missing data, on missing traffic, on restarts and on failures in a row stand beside the tiers. Guards ask for
 //! evidence before they fire.
 //!
 //! A budget of time counts slices: a slice is rated when it is over, and a second History counts the results. Several
@@ -49,6 +49,7 @@ mod level;
 mod method;
 mod objective;
 mod onset;
+mod outcome_row;
 mod period;
 mod policy;
 mod present;
@@ -94,7 +95,7 @@ pub use policy::Policy;
 pub use present::Present;
 pub use projection::Projection;
 pub use promise::{LatePage, Promise};
-pub use saved_state::{SavedAlert, SavedCoverage, SavedState, SavedStretch};
+pub use saved_state::{SavedAlert, SavedCoverage, SavedRow, SavedState, SavedStretch};
 pub use slice_target::{InvalidSliceTarget, SliceTarget};
 pub use slot::{Grid, InvalidWidth, Slot};
 pub use status::Status;

@@ -73,6 +73,15 @@ impl Policy {
         self.conditions.iter().any(|condition| matches!(condition.criterion, Criterion::Traffic { .. }))
     }
 
+    /// The successes in a row that matter; `None` when no condition is on outcomes in a row.
+    pub(crate) fn successes_in_a_row(&self) -> Option<u32> {
+        let enough = self.conditions.iter().filter_map(|condition| match condition.criterion {
+            Criterion::Down { up_after, .. } => Some(up_after),
+            _ => None,
+        });
+        enough.max()
+    }
+
     /// Returns whether no condition depends on the budget or compares traffic: a slot with events changes none of them.
     pub(crate) fn has_plain_conditions(&self) -> bool {
         let plain = |condition: &Condition| {

@@ -3,7 +3,8 @@
 use crate::alert::AlertState;
 use crate::decision::{AlertStates, Decision};
 use crate::evaluator::Evaluator;
-use crate::saved_state::{SavedAlert, SavedState};
+use crate::outcome_row::OutcomeRow;
+use crate::saved_state::{SavedAlert, SavedRow, SavedState};
 use crate::slot::Slot;
 
 impl Evaluator {
@@ -47,6 +48,11 @@ impl Evaluator {
                 .starts()
                 .map(|starts| starts.iter().map(|(slot, n)| (start(slot), n)).collect())
                 .unwrap_or_default(),
+            row: sli.row().map(|row| SavedRow {
+                failures: row.present_failures(),
+                successes: row.successes(),
+                failed: row.failed().map(|(first, last)| (start(first), start(last))),
+            }),
             stepped: self.watch.stepped.map(start),
         }
     }
@@ -80,6 +86,10 @@ impl Evaluator {
         }
         for &(seconds, starts) in saved.starts.iter().filter(|(seconds, _)| *seconds < end) {
             sli.record_starts(slot(seconds), starts);
+        }
+        if let Some(SavedRow { failures, successes, failed }) = saved.row {
+            let failed = failed.map(|(first, last)| (slot(first), slot(last)));
+            sli.restore_row(OutcomeRow::restored(failures, successes, failed));
         }
         watch.stepped = watch.stepped.max(saved.stepped.map(slot));
     }

@@ -17,8 +17,21 @@ pub struct SavedState {
     pub rated: SavedCoverage,
     /// Begin of the latest slots with a start of the process behind the data, and the number of starts.
     pub starts: Vec<(i64, u32)>,
+    /// The row of outcomes, where one is counted.
+    pub row: Option<SavedRow>,
     /// Begin of the last slot before the clock was set.
     pub stepped: Option<i64>,
+}
+
+/// The row of equal outcomes of probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SavedRow {
+    /// Failures since the last success.
+    pub failures: u32,
+    /// Successes since the last failure, as far as they matter.
+    pub successes: u32,
+    /// Begin of the first and of the last slot of the last row of failures.
+    pub failed: Option<(i64, i64)>,
 }
 
 /// State of one tier or condition.

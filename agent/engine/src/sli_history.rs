@@ -5,6 +5,7 @@ use crate::burn::Measured;
 use crate::counts::Counts;
 use crate::history::{History, Recorded, is_plausible};
 use crate::level::QUARTER_HOUR;
+use crate::outcome_row::OutcomeRow;
 use crate::period::{Period, Span};
 use crate::policy::Policy;
 use crate::slices::Slices;
@@ -28,6 +29,8 @@ pub(crate) struct SliHistory {
     traffic: Option<Box<Traffic>>,
     /// Boxed, because most processes never start while they are watched.
     starts: Option<Box<Starts>>,
+    /// Boxed, because most SLOs have no condition on it.
+    row: Option<Box<OutcomeRow>>,
 }
 
 impl SliHistory {
@@ -42,6 +45,7 @@ impl SliHistory {
                 Box::new(Traffic::new(seconds))
             }),
             starts: None,
+            row: None,
         }
     }
 
@@ -106,9 +110,24 @@ impl SliHistory {
         self.starts.as_deref()
     }
 
-    /// Copies what is known of starts from another history of the same policy: they are not part of the counts.
-    pub(crate) fn copy_starts(&mut self, other: &Self) {
+    pub(crate) fn record_outcomes(&mut self, slot: Slot, outcomes: Counts, enough: u32) {
+        // a late outcome is seen at the end of the next slot
+        let seen_at = slot.max(self.events.closed().plus(1));
+        self.row.get_or_insert_default().record((slot, seen_at), outcomes, enough);
+    }
+
+    pub(crate) fn row(&self) -> Option<OutcomeRow> {
+        self.row.as_deref().copied()
+    }
+
+    pub(crate) fn restore_row(&mut self, row: OutcomeRow) {
+        self.row = Some(Box::new(row));
+    }
+
+    /// Copies starts and the row of outcomes from another history of the same policy: they are not part of the counts.
+    pub(crate) fn copy_starts_and_row(&mut self, other: &Self) {
         self.starts.clone_from(&other.starts);
+        self.row.clone_from(&other.row);
     }
 
     /// The last slot with an event.
@@ -294,6 +313,7 @@ impl SliHistory {
             + self.slices.as_ref().map_or(0, |slices| slices.state_bytes())
             + self.versions.heap_bytes()
             + self.traffic.as_ref().map_or(0, |traffic| size_of::<Traffic>() + traffic.heap_bytes())
+            + self.row.as_ref().map_or(0, |_| size_of::<OutcomeRow>())
             + self.starts.as_ref().map_or(0, |starts| size_of::<Starts>() + starts.heap_bytes())
     }
 }

@@ -230,6 +230,7 @@ impl Driver {
         if starts > 0 {
             watched.evaluator.record_starts(slot, starts);
         }
+        watched.evaluator.record_outcomes(slot, counted);
         if counted.bad > 0 && slot > watched.evaluator.closed() {
             self.bad_slots.insert(place.slo, slot);
         }

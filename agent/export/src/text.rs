@@ -211,7 +211,9 @@ fn incident_families(families: &mut Families, slo: &SloStatus, written: &str) {
             }
         }
     }
-    for cause in Cause::ALL {
+    // few SLOs are about a row of probes, and the others need no series of it
+    let has_row = slo.evidence.conditions.iter().any(|seen| seen.kind.cause() == Cause::TargetDown);
+    for cause in Cause::ALL.into_iter().filter(|cause| has_row || *cause != Cause::TargetDown) {
         for severity in [Severity::Page, Severity::Ticket] {
             let open = slo.incidents.iter().any(|incident| {
                 incident.resolved_at.is_none() && incident.cause == cause && incident.severity == severity

@@ -231,7 +231,7 @@ fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass)
     let severity = incident.severity;
     // A fix need not wait for the end of the incident that it mends, only for the end of the failure itself.
     let effect = match (class, incident.cause) {
-        (DeployClass::Fix, Cause::CrashLoop) => Decision::Hold,
+        (DeployClass::Fix, Cause::CrashLoop | Cause::TargetDown) => Decision::Hold,
         (DeployClass::Fix, _) => Decision::Allow,
         _ => Decision::Deny,
     };

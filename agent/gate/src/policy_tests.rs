@@ -506,6 +506,7 @@ fn states() -> Vec<(&'static str, SloStatus)> {
             }),
         ),
         ("a crash loop", open(Severity::Page, Cause::CrashLoop)),
+        ("the probes of a target fail in a row", open(Severity::Page, Cause::TargetDown)),
         ("traffic is missing", open(Severity::Ticket, Cause::TrafficMissing)),
         ("the budget is spent", with(&|slo| slo.evidence.budget_left_ratio = -0.1)),
         ("idle", data(DataState::Idle)),

@@ -1,4 +1,4 @@
-//! Alerting rules: two per SLO for the tiers, one for missing data.
+//! Alerting rules: two per SLO for the tiers, one for missing data, and one for failures in a row.
 //!
 //! Prometheus resolves an alert as soon as its expression is false or has no value. So a service without traffic, or
 //! one that is not scraped any more, would send "resolved" in the middle of an outage. The rules therefore keep their
@@ -11,7 +11,7 @@
 //!
 //! None of this makes an alert start.
 
-use lookout_engine::{Method, Severity, Tier, Window};
+use lookout_engine::{Cause, Condition, Method, Severity, Tier, Window};
 
 use super::links;
 use super::promql::identity;
@@ -19,6 +19,7 @@ use super::promql::{self, duration, indented, quoted};
 use super::rules::{Rules, alert_groups, base_window, coverage, evaluation_seconds, label_node, recorded};
 use super::yaml::{Node, map};
 use lookout_config::Slo;
+use lookout_model::format;
 
 /// Time that Prometheus looks back for the last sample of a series, less a minute of delay.
 const LOOKBACK_SECONDS: u32 = 240;
@@ -27,6 +28,7 @@ impl Rules<'_> {
     /// Returns all alerts of the SLO.
     pub(super) fn alerts(&self) -> Vec<Node> {
         let mut list = self.burn_alerts();
+        list.extend(self.down_alerts());
         list.extend(self.missing_alert());
         list
     }
@@ -116,6 +118,23 @@ impl Rules<'_> {
 
     fn ratio(&self, window: Window) -> String {
         format!("max without (sloth_window) ({}{})", ratio_name(window), recorded(self.slo))
+    }
+
+    /// Returns one alert per condition on failures in a row. The agent alone sees the outcomes one by one, so that the rule
+    /// repeats what the agent says: it reaches people when the agent's own messages do not.
+    fn down_alerts(&self) -> Vec<Node> {
+        let down = self.slo.policy.conditions.iter().filter(|seen| seen.cause() == Cause::TargetDown);
+        let alert = |condition: &Condition| {
+            let (severity, name) = (condition.severity, self.slo.alert_name_for(Cause::TargetDown));
+            let open = format!("max({}) == 1", promql::open_incident(self.slo, Cause::TargetDown));
+            let title = links::slo_title(self.slo);
+            let summary = format!("\"{title}\": the probes fail one after the other.");
+            let description = format!("{} (service {})", self.slo.description, self.slo.service);
+            let words = format::cause(Cause::TargetDown);
+            let annotations = self.annotations(&name, severity, words, [summary, description]);
+            alert_rule(&name, &open, 0, self.alert_labels(severity), annotations)
+        };
+        down.map(alert).collect()
     }
 
     fn missing_alert(&self) -> Option<Node> {

@@ -1,6 +1,6 @@
 //! Indicators and numbers as PromQL.
 
-use lookout_engine::{Objective, Tier, Window};
+use lookout_engine::{Cause, Objective, Tier, Window};
 
 use lookout_config::{Config, Indicator, Queries, Ratio, Scrape, Slo};
 use lookout_model::parse_duration;
@@ -320,6 +320,17 @@ pub(super) fn duration(seconds: u64) -> String {
 /// Returns a window in days.
 pub(super) fn days(window: Window) -> f64 {
     decimal(u128::from(window.as_seconds()), 86_400)
+}
+
+/// Returns the series that are 1 while an incident of a cause is open.
+pub(super) fn open_incident(slo: &Slo, cause: Cause) -> String {
+    format!(
+        "{}{{service={}, slo={}, cause={}}}",
+        names::INCIDENT_OPEN,
+        quoted(&slo.service),
+        quoted(&slo.name),
+        quoted(cause.as_str())
+    )
 }
 
 /// Returns the labels that identify the series of one SLO.

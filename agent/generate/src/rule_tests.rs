@@ -4,10 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use lookout_engine::{Severity, Tier};
+use lookout_engine::{Cause, Severity, Tier};
 
-use super::promql::identity;
-use super::promql::{Counted, Sli, quoted};
+use super::promql::{self, Counted, Sli, identity, quoted};
 use super::rules::{
     alert_groups, base_window, evaluation_order, evaluation_seconds, file_name, has_rules, recorded,
 };
@@ -103,6 +102,7 @@ impl<'a> Plan<'a> {
         }
         let mut list = vec![self.healthy(), self.idle()];
         list.extend(self.outage());
+        list.extend(self.down());
         list.extend(self.missing());
         list.extend(self.paused());
         list
@@ -211,6 +211,29 @@ impl<'a> Plan<'a> {
             ),
         };
         Some(self.test(&title, &stretches, &checks))
+    }
+
+    /// Returns the test of an incident about failures in a row: its alert is that of the agent.
+    fn down(&self) -> Option<Node> {
+        let condition = self.slo.policy.conditions.iter().find(|seen| seen.cause() == Cause::TargetDown)?;
+        let ticks = self.unit_ticks();
+        let steps = ticks * self.steps_per_tick;
+        let failing = Stretch { steps, good: 0, bad: EVENTS, up: true };
+        let series = promql::open_incident(self.slo, Cause::TargetDown);
+        let open = input_series(&series, &format!("0+0x{} 1+0x{} 0+0x{steps}", steps - 1, steps - 1));
+        let (alert, severity) = (self.slo.alert_name_for(Cause::TargetDown), condition.severity);
+        let firing = format!(
+            "count(ALERTS{{alertname={},alertstate=\"firing\",severity={}}}) or vector(0)",
+            quoted(&alert),
+            quoted(severity.label())
+        );
+        let checks = [
+            self.check(ticks - 1, &firing, 0.0),
+            self.check(ticks * 2 - 1, &firing, 1.0),
+            self.check(ticks * 3 - 1, &firing, 0.0),
+        ];
+        let title = format!("fires a {severity} while the agent says that it is down");
+        Some(self.test_with(&title, vec![open], &[failing; 3], &checks))
     }
 
     /// Returns the test of a source that stops: the alert about missing data fires, and not before its time.

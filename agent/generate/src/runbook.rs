@@ -49,7 +49,7 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
             let body = first_body(slo, &alert, &query);
             list.push(page(config, slo, alert, &[severity], &head, &body));
         }
-        for cause in [Cause::CrashLoop, Cause::TrafficMissing] {
+        for cause in [Cause::CrashLoop, Cause::TrafficMissing, Cause::TargetDown] {
             let conditions: Vec<&Condition> =
                 slo.policy.conditions.iter().filter(|condition| condition.cause() == cause).collect();
             if conditions.is_empty() {
@@ -60,13 +60,7 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
                 conditions.iter().map(|condition| condition.severity).collect();
             let severities: Vec<Severity> = severities.into_iter().rev().collect();
             let head = condition_head(config, slo, cause, &conditions);
-            let query = format!(
-                "{}{{service=\"{}\",slo=\"{}\",cause=\"{}\"}}",
-                names::INCIDENT_OPEN,
-                slo.service,
-                slo.name,
-                cause.as_str()
-            );
+            let query = promql::open_incident(slo, cause);
             let body = first_body(slo, &alert, &query);
             list.push(page(config, slo, alert, &severities, &head, &body));
         }
@@ -81,6 +75,10 @@ fn condition_head(config: &Config, slo: &Slo, cause: Cause, conditions: &[&Condi
         Cause::CrashLoop => (
             "the process behind these events started again and again",
             "A process that starts again loses the requests it was working on, and no counter shows them.",
+        ),
+        Cause::TargetDown => (
+            "probes fail one after the other",
+            "It ends after as many good ones as the target names. A slot without a probe is neither.",
         ),
         _ => (
             "the source answers and shows no events, or far fewer than a week before",
@@ -153,10 +151,13 @@ fn promise(config: &Config, slo: &Slo) -> String {
             components.iter().map(Component::title).collect::<Vec<_>>().join(", "),
         ),
     };
-    let objective = slo.objective();
-    let budget = promql::decimal(u128::from(objective.budget_ppb()), 10_000_000);
     let said =
         if slo.description.is_empty() { String::new() } else { format!("{}\n\n", slo.description.trim()) };
+    if slo.tiers().is_empty() {
+        return format!("{said}{counted} It has no objective, and no budget.\n");
+    }
+    let objective = slo.objective();
+    let budget = promql::decimal(u128::from(objective.budget_ppb()), 10_000_000);
     format!(
         "{said}**Promise.** {objective} of all events are good over {}. The error budget is the other {budget}%. {counted}\n",
         slo.calendar.as_ref().map_or_else(|| slo.period().to_string(), |calendar| format!("the {calendar}")),

@@ -105,6 +105,8 @@ pub enum ConditionKind {
     Traffic,
     /// The process behind the data started several times within a window.
     Restarts,
+    /// Probes failed one after the other.
+    Down,
 }
 
 impl ConditionKind {
@@ -116,6 +118,7 @@ impl ConditionKind {
             Self::NoData => Cause::DataMissing,
             Self::Idle | Self::Traffic => Cause::TrafficMissing,
             Self::Restarts => Cause::CrashLoop,
+            Self::Down => Cause::TargetDown,
         }
     }
 }
@@ -130,6 +133,7 @@ impl From<Criterion> for ConditionKind {
             Criterion::Idle { .. } => Self::Idle,
             Criterion::Traffic { .. } => Self::Traffic,
             Criterion::Restarts { .. } => Self::Restarts,
+            Criterion::Down { .. } => Self::Down,
         }
     }
 }
@@ -146,8 +150,8 @@ pub struct ConditionEvidence {
     pub condition: String,
     /// The window it sums over, in seconds, unless that is the period or none.
     pub window_s: Option<u64>,
-    /// The measured value: a share of the budget or of the traffic, seconds, or starts. `None` when there is nothing
-    /// to compare.
+    /// The measured value: a share of the budget or of the traffic, seconds, starts, or failures in a row. `None`
+    /// when there is nothing to compare.
     pub measured: Option<f64>,
     /// The threshold of firing, in the same unit.
     pub threshold: f64,

@@ -92,6 +92,7 @@ pub const fn cause(cause: Cause) -> &'static str {
         Cause::DataMissing => "its data are missing",
         Cause::CrashLoop => "its process starts again and again",
         Cause::TrafficMissing => "its traffic is missing",
+        Cause::TargetDown => "its probes fail one after the other",
     }
 }
 

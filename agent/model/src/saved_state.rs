@@ -1,6 +1,6 @@
 //! The state of an SLO's evaluator as the ledger stores it, beside counts and incidents.
 
-use lookout_engine::{SavedAlert, SavedCoverage, SavedState, SavedStretch};
+use lookout_engine::{SavedAlert, SavedCoverage, SavedRow, SavedState, SavedStretch};
 use serde::{Deserialize, Serialize};
 
 /// State of one SLO's evaluator. Its instants are seconds since the epoch.
@@ -41,6 +41,8 @@ struct Stored {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     starts: Vec<(i64, u32)>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    row: Option<StoredRow>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     stepped: Option<i64>,
 }
 
@@ -52,6 +54,14 @@ struct StoredAlert {
     exceeded_since: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     run_since: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredRow {
+    failures: u32,
+    successes: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<(i64, i64)>,
 }
 
 #[derive(Serialize, Deserialize, Default)]
@@ -81,6 +91,11 @@ impl From<&SavedState> for Stored {
             observed: (&state.observed).into(),
             rated: (&state.rated).into(),
             starts: state.starts.clone(),
+            row: state.row.map(|SavedRow { failures, successes, failed }| StoredRow {
+                failures,
+                successes,
+                failed,
+            }),
             stepped: state.stepped,
         }
     }
@@ -100,6 +115,11 @@ impl From<Stored> for SavedState {
             observed: stored.observed.into(),
             rated: stored.rated.into(),
             starts: stored.starts,
+            row: stored.row.map(|StoredRow { failures, successes, failed }| SavedRow {
+                failures,
+                successes,
+                failed,
+            }),
             stepped: stored.stepped,
         }
     }

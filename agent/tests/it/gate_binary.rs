@@ -42,6 +42,8 @@ enum Page {
     Gone,
     /// No request fails; a second page, of the other component, cannot be read.
     HalfGone,
+    /// No request fails; a target of the service refuses connections.
+    Down,
 }
 
 /// A service in one state.
@@ -156,6 +158,9 @@ fn cases() -> Vec<Case> {
         case("a crash loop", "crashing", Page::Crashing, HEALTHY_PAST, tiers, |slo| {
             has_incident(slo, "crash_loop", "page")
         }),
+        case("the probes of a target fail in a row", "down", Page::Down, HEALTHY_PAST, tiers, |slo| {
+            has_incident(slo, "target_down", "page")
+        }),
         case(
             "traffic is missing",
             "no-traffic",
@@ -222,7 +227,7 @@ async fn metrics(State(service): State<Service>, UrlPath(name): UrlPath<String>)
     };
     let started_s = service.start_ms as f64 / 1000.0 - 86_400.0;
     match page {
-        Page::HalfGone => text(started_s, total, 0),
+        Page::HalfGone | Page::Down => text(started_s, total, 0),
         Page::Failing(percent) => text(started_s, total - total * percent / 100, total * percent / 100),
         Page::Quiet => text(started_s, 0, 0),
         Page::One => text(started_s, u64::from(now_ms - service.start_ms > 5_000), 0),
@@ -257,6 +262,13 @@ fn write(folder: &Path, cases: &[Case], address: std::net::SocketAddr) {
              total: {{ metricSource: {{ type: scrape, spec: {{ source: {service}, selector: requests_total }} }} }}\n"
         );
         std::fs::write(folder.join(format!("{service}.slo.yaml")), spec).unwrap();
+    }
+    config += "targets:\n";
+    for Case { service, .. } in cases.iter().filter(|case| case.page == Page::Down) {
+        config += &format!(
+            "  - {{ name: {service}, timeout: 1s, tcp: {{ address: \"127.0.0.1:1\" }}, \
+             down: {{ after: 2, service: {service} }} }}\n"
+        );
     }
     std::fs::write(folder.join("lookout.yaml"), config).unwrap();
 }

@@ -19,6 +19,8 @@ mod discovered;
 #[cfg(test)]
 mod documented;
 #[cfg(test)]
+mod down;
+#[cfg(test)]
 mod early;
 #[cfg(test)]
 #[path = "../../../xtask/tests/it/fences.rs"]

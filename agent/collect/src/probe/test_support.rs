@@ -132,6 +132,7 @@ pub(super) fn probing(check: Check) -> Target {
         off: None,
         maintenance: Vec::new(),
         group: None,
+        down: None,
         allowed: None,
         check,
         expect: Vec::new(),

@@ -17,6 +17,8 @@ const ASSERTIONS: Shape = AnyOf(&[Text, List(&Text)]);
 /// A status, a class of them or a range.
 /// Most addresses of a target that is discovered.
 const MAX_ADDRESSES: u64 = 1000;
+/// Most probes in a row that `down` may ask for.
+const LONGEST_ROW: u64 = 1000;
 /// Most header fields that `max_headers` may allow.
 const MAX_HEADERS_LIMIT: u64 = 4096;
 /// Most redirects that `redirects` may allow.
@@ -35,6 +37,7 @@ object! { target: "A target that is probed." {
     LABELS = key("labels", Map(&Text), "Labels of the target, for pages, the API and `lookout_probe_target_info`.");
     OFF_WITHOUT = key("off_without", Text, "A text with variables. The target is off while it is empty, such as without a key for writing: `${API_KEY:-}`.");
     MAINTENANCE = key("maintenance", List(&Mapping(maintenance::OBJECT)), "Windows in which nobody probes the target.");
+    DOWN = key("down", Mapping(down::OBJECT), "");
     DISCOVER = key("discover", Mapping(discover::OBJECT), "");
     HTTP = key("http", Mapping(http::OBJECT), "");
     TCP = key("tcp", Mapping(tcp::OBJECT), "");
@@ -46,6 +49,13 @@ object! { target: "A target that is probed." {
     JOURNEY = key("journey", Mapping(journey::OBJECT), "");
     HEARTBEAT = key("heartbeat", Mapping(heartbeat::OBJECT), "");
 } choices: &[&[HTTP], &[TCP], &[TLS], &[DNS], &[ICMP], &[GRPC], &[WEBSOCKET], &[JOURNEY], &[HEARTBEAT]]; }
+
+object! { down: "An incident about failures in a row, beside the windows of SLOs or without any. Slots without a probe are neither failures nor successes." {
+    AFTER = key("after", Whole(1, LONGEST_ROW), "Failed probes in a row that open the incident.").default("3");
+    UP_AFTER = key("up_after", Whole(1, LONGEST_ROW), "Good probes in a row that end it.").default("2");
+    SEVERITY = key("severity", Word(&["page", "ticket"]), "Severity of the incident.").default("page");
+    SERVICE = key("service", Name, "Service that it belongs to. That of the first SLO that counts the target, or the name of the target, when it is missing.");
+} }
 
 object! { discover: "Addresses, each of which makes a target `NAME@ADDRESS`. The target takes them as `{{address}}`, `{{host}}` for the host alone, or `{{url}}` for a URL, with `http://` before an address that has no scheme; SLOs refer to its name and count all of them." {
     FILES = key("files", NonEmpty(&Text), "Patterns of files in the form of `file_sd_configs` of Prometheus, relative to this file.");

@@ -105,6 +105,7 @@ impl Slo {
             Cause::DataMissing => "DataMissing",
             Cause::CrashLoop => "CrashLoop",
             Cause::TrafficMissing => "TrafficMissing",
+            Cause::TargetDown => "Down",
         };
         self.alert_name() + ending
     }
@@ -114,7 +115,7 @@ impl Slo {
         Cause::ALL.into_iter().filter(|cause| match cause {
             Cause::Burn => true,
             Cause::DataMissing => self.policy.data_alert.is_some() || self.has_condition_on(*cause),
-            Cause::CrashLoop | Cause::TrafficMissing => self.has_condition_on(*cause),
+            Cause::CrashLoop | Cause::TrafficMissing | Cause::TargetDown => self.has_condition_on(*cause),
         })
     }
 

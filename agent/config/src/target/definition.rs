@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{
-    DnsCheck, DnsTransport, GrpcCheck, HeartbeatCheck, HttpCheck, IcmpCheck, JourneyCheck, MaintenanceWindow,
-    TcpCheck, WebSocketCheck,
+    DnsCheck, DnsTransport, Down, GrpcCheck, HeartbeatCheck, HttpCheck, IcmpCheck, JourneyCheck,
+    MaintenanceWindow, TcpCheck, WebSocketCheck,
 };
 use crate::allow_list::AllowList;
 use crate::assertion::Assertion;
@@ -35,6 +35,8 @@ pub struct Target {
     pub off: Option<String>,
     /// Windows in which nobody probes it.
     pub maintenance: Vec<MaintenanceWindow>,
+    /// The incident about failures in a row, when it has one.
+    pub down: Option<Down>,
     /// Addresses that it may reach; every one when it is absent.
     pub allowed: Option<Arc<AllowList>>,
     /// The protocol and its options.

@@ -30,6 +30,7 @@ impl Target {
             off: None,
             maintenance: Vec::new(),
             group: None,
+            down: None,
             allowed: None,
             check,
             expect: expect::defaults(protocol, Vec::new()),

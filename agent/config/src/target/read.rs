@@ -7,7 +7,7 @@ use lookout_engine::Grid;
 
 use super::definition::{Check, Family, Target, default_timeout};
 use super::protocol::{self, Protocol};
-use super::{address, dns, expect, grpc, heartbeat, http, icmp, journey, maintenance, tcp, websocket};
+use super::{address, dns, down, expect, grpc, heartbeat, http, icmp, journey, maintenance, tcp, websocket};
 use crate::keys::target;
 use crate::reader::{At, Fields, Reader};
 use crate::secret::Secrets;
@@ -39,6 +39,7 @@ pub(crate) fn read_target(
     let off = fields.get(target::target::OFF_WITHOUT).map_or(Some(None), |at| read_off(reader, &at));
     let maintenance =
         fields.get(target::target::MAINTENANCE).map_or(Some(Vec::new()), |at| maintenance::read(reader, &at));
+    let down = fields.get(target::target::DOWN).map_or(Some(None), |at| down::read(reader, &at).map(Some));
     let protocol = protocol::find_protocol(reader, &fields);
     let options =
         protocol.and_then(|(protocol, at)| Some((protocol, protocol::read_fields(reader, &at, protocol)?)));
@@ -52,6 +53,7 @@ pub(crate) fn read_target(
     Some(Target {
         name: name?.to_owned(),
         group: None,
+        down: down?,
         interval: interval?,
         timeout: timeout?,
         family: family?,

@@ -121,6 +121,7 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
             Cause::DataMissing => format!("Nothing is known about {name} any more."),
             Cause::CrashLoop => format!("The process behind {name} starts again and again."),
             Cause::TrafficMissing => format!("The traffic of {name} is missing."),
+            Cause::TargetDown => format!("The probes of {name} fail one after the other."),
         }
     };
     let description = [message.headline.as_str(), message.sentence.as_str(), message.description.as_str()]

@@ -43,11 +43,11 @@ pub(super) fn headline(notice: &Notice) -> String {
     let burning = burning.unwrap_or_else(|| "burning its budget".to_owned());
     let after = lasted(notice).map_or_else(String::new, |lasted| format!(" after {lasted}"));
     let summary = match (notice.incident.cause, notice.change) {
-        (Cause::Burn | Cause::CrashLoop, Change::Resolved) => format!("over{after}"),
+        (Cause::Burn | Cause::CrashLoop | Cause::TargetDown, Change::Resolved) => format!("over{after}"),
         (Cause::DataMissing, Change::Resolved) => format!("data again{after}"),
         (Cause::TrafficMissing, Change::Resolved) => format!("traffic again{after}"),
         (Cause::DataMissing, _) => "no data".to_owned(),
-        (Cause::CrashLoop | Cause::TrafficMissing, _) => {
+        (Cause::CrashLoop | Cause::TrafficMissing | Cause::TargetDown, _) => {
             seen.unwrap_or_else(|| cause(notice.incident.cause).to_owned())
         }
         (Cause::Burn, Change::Escalated) => format!("escalated, {burning}"),

@@ -64,6 +64,11 @@ fn effect(notice: &Notice) -> String {
         (Cause::DataMissing, true) => return format!("Data arrive again, after {lasted} without."),
         (Cause::CrashLoop, true) => return format!("The process runs on. The crash loop lasted {lasted}."),
         (Cause::TrafficMissing, true) => return format!("Events arrive again, after {lasted}."),
+        (Cause::TargetDown, true) => return format!("Its probes are good again. It was down for {lasted}."),
+        (Cause::TargetDown, false) => {
+            return "Its probes fail one after the other, so that its users are likely to fail too."
+                .to_owned();
+        }
         (Cause::CrashLoop, false) => {
             return "Its process starts again and again. Requests that fail meanwhile may be in no counter."
                 .to_owned();

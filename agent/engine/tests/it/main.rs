@@ -15,6 +15,8 @@ mod incidents;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]
+mod outcomes;
+#[cfg(test)]
 mod periods;
 #[cfg(test)]
 mod promise;

@@ -15,7 +15,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lookout_engine::{BurnFactor, Grid, Guard, Method, Policy, Severity, SliceTarget, Tier, Window};
+use lookout_engine::{
+    BurnFactor, Condition, Grid, Guard, Method, Policy, Severity, SliceTarget, Tier, Window,
+};
 
 use super::{artifacts, drift, rules, test_fixture, write};
 use lookout_config::Config;
@@ -164,9 +166,12 @@ fn policies_of_all_kinds_pass() {
         data_alert: None,
         ..test_fixture::policy(99.5, Window::days(7), Grid::MINUTE)
     };
-    // no tier at all
-    config.slos[2].policy =
-        Policy { tiers: Vec::new(), ..test_fixture::policy(99.0, Window::days(30), Grid::MINUTE) };
+    // no tier at all, but failures in a row
+    config.slos[2].policy = Policy {
+        tiers: Vec::new(),
+        conditions: vec![Condition::down(Severity::Page, 3, 2)],
+        ..test_fixture::policy(99.0, Window::days(30), Grid::MINUTE)
+    };
     assert_sound(&config);
     let rules = fs::read_to_string(folder.path().join("alerts/titanic.rules.yaml")).unwrap();
     for expected in ["team: deck", "for: 120s", "hold: 5m", ">= 500", ">= 20"] {
@@ -177,7 +182,10 @@ fn policies_of_all_kinds_pass() {
         "where rules are loaded is the business of Prometheus's external labels"
     );
     assert!(!rules.contains("> 1.44"), "a tier that cannot fire has no place in an alert");
-    assert!(!rules.contains("alert: TitanicRequestsLatency\n"), "no tiers, no alert");
+    assert!(!rules.contains("alert: TitanicRequestsLatency\n"), "no tiers, no alert on the budget");
+    assert!(rules.contains("alert: TitanicRequestsLatencyDown\n"), "{rules}");
+    let runbook = fs::read_to_string(folder.path().join("runbooks/TitanicRequestsLatencyDown.md")).unwrap();
+    assert!(runbook.contains("(`page down 3 until 2`)") && runbook.contains("no objective"), "{runbook}");
 }
 
 /// Returns SLOs of Prometheus queries, in every form of a query.

@@ -27,6 +27,7 @@ async fn a_call_needs_its_scope_and_a_name_that_is_configured() {
         off: None,
         maintenance: Vec::new(),
         group: None,
+        down: None,
         allowed: None,
         check: Check::Heartbeat(HeartbeatCheck { every: 24 * hour, grace: hour }),
         expect: Vec::new(),

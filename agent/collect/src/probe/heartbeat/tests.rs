@@ -23,6 +23,7 @@ fn target() -> Target {
         off: None,
         maintenance: Vec::new(),
         group: None,
+        down: None,
         allowed: None,
         check: Check::Heartbeat(HeartbeatCheck { every: 24 * HOUR, grace: HOUR }),
         expect: Vec::new(),

@@ -128,6 +128,7 @@ fn target() -> Arc<Target> {
         off: None,
         maintenance: Vec::new(),
         group: None,
+        down: None,
         allowed: None,
         check,
         expect: Vec::new(),

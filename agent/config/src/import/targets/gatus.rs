@@ -1,6 +1,10 @@
 //! Gatus: its endpoints, each with its conditions.
 
+mod alerts;
+
 use url::Url;
+
+use alerts::DefaultAlerts;
 
 use super::client::{oauth2, proxy};
 use super::conditions::{Condition, Kind, convert};
@@ -24,8 +28,9 @@ pub(super) fn read(readers: &mut [Reader<'_>], sources: &[Source]) -> Vec<Writte
     for (reader, source) in readers.iter_mut().zip(sources) {
         for node in &source.documents {
             let Some(mut file) = Parts::open(reader, &At::root(node)) else { continue };
+            let defaults = DefaultAlerts::of(node);
             for at in file.items(reader, "endpoints") {
-                written.extend(read_endpoint(reader, &at));
+                written.extend(read_endpoint(reader, &at, &defaults));
             }
             file.list_rest(reader);
         }
@@ -33,7 +38,7 @@ pub(super) fn read(readers: &mut [Reader<'_>], sources: &[Source]) -> Vec<Writte
     written
 }
 
-fn read_endpoint(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Written> {
+fn read_endpoint(reader: &mut Reader<'_>, at: &At<'_>, defaults: &DefaultAlerts<'_>) -> Option<Written> {
     let mut endpoint = Parts::open(reader, at)?;
     if endpoint.switch("enabled") == Some(false) {
         reader.lost(at, "an endpoint that is switched off", "write it when it is needed");
@@ -49,6 +54,7 @@ fn read_endpoint(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Written> {
     let client = read_client(reader, client);
     target.text("timeout", Some(client.timeout.clone().unwrap_or_else(|| TIMEOUT.to_owned())));
     target.text("resolver", client.resolver.clone());
+    target.put("down", alerts::read(reader, &mut endpoint, defaults));
     let checked = read_check(reader, &mut endpoint, &client);
     let same = endpoint.lacks(reader, &["ssh", "graphql", "store", "always-run"]);
     endpoint.list_rest(reader);
