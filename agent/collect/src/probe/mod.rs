@@ -47,7 +47,7 @@ pub use heartbeat_calls::Heartbeats;
 pub use history::ProbeHistory;
 pub use latest::{Failed, Latest, Seen};
 pub(crate) use net::{code_name, look_up};
-pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};
+pub use outcome::{MissedReason, Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use pauses::Pauses;
 pub use prober::{Prober, instance_of, peer_of};
 pub use received::{AddressResult, DnsReceived, Received};

@@ -9,14 +9,14 @@ use super::certificate::Certificate;
 use super::received::Received;
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])* $name:ident => $label:literal,)*) => {
-        /// The reason of a failed probe: a closed list over all protocols.
+    ($(#[$about:meta])* $list:ident { $($(#[$doc:meta])* $name:ident => $label:literal,)* }) => {
+        $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Reason {
+        pub enum $list {
             $($(#[$doc])* $name,)*
         }
 
-        impl Reason {
+        impl $list {
             /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
@@ -32,6 +32,8 @@ macro_rules! reasons {
 }
 
 reasons! {
+    /// The reason of a failed probe: a closed list over all protocols.
+    Reason {
     /// The name did not resolve.
     Dns => "dns",
     /// The address is none that the agent may reach on a request.
@@ -100,13 +102,47 @@ reasons! {
     Resources => "resources",
     /// This process may not probe with the protocol: nothing is known about the target.
     Permission => "permission",
+    }
+}
+
+reasons! {
+    /// The reason for which a slot has no probe: a closed list.
+    MissedReason {
+        /// The probe before still ran.
+        Overlap => "overlap",
+        /// The agent woke only after the slot was over: a machine that slept or was overloaded, or a clock that was set.
+        Suspended => "suspended",
+        /// The target was paused.
+        Paused => "paused",
+        /// The agent stopped, or the target was removed, during the slot.
+        Stopped => "stopped",
+        /// The probe panicked.
+        Panicked => "panicked",
+        /// This machine lacked open files.
+        Resources => "resources",
+        /// This process may not probe with the protocol.
+        Permission => "permission",
+        /// A job may still call.
+        Awaited => "awaited",
+    }
 }
 
 impl Reason {
-    /// Returns whether it says nothing about the target: the slot is missed then.
+    /// Returns the reason for which the slot is missed, where it says nothing about the target.
+    #[must_use]
+    pub const fn missed(self) -> Option<MissedReason> {
+        match self {
+            Self::Resources => Some(MissedReason::Resources),
+            Self::Permission => Some(MissedReason::Permission),
+            Self::Awaited => Some(MissedReason::Awaited),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it says nothing about the target.
     #[must_use]
     pub const fn is_local(self) -> bool {
-        matches!(self, Self::Resources | Self::Permission | Self::Awaited)
+        self.missed().is_some()
     }
 
     /// Returns whether the certificate itself was refused, so that no client would go on.
@@ -244,6 +280,15 @@ mod tests {
                 "docs/probes.md lacks {}",
                 reason.as_str()
             );
+            // one label for one fact, whether a probe or its slot is asked
+            assert_eq!(reason.missed().map_or(reason.as_str(), MissedReason::as_str), reason.as_str());
         }
+        let missed = reasons.split("\nMissed slots").nth(1).unwrap();
+        for reason in MissedReason::ALL {
+            assert!(missed.contains(&format!("`{}`", reason.as_str())), "{}", reason.as_str());
+        }
+        let named = missed.split('`').skip(1).step_by(2);
+        let known = |name: &str| MissedReason::ALL.iter().any(|reason| reason.as_str() == name);
+        assert_eq!(named.filter(|name| !known(name)).collect::<Vec<_>>(), Vec::<&str>::new());
     }
 }

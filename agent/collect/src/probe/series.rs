@@ -8,7 +8,7 @@ use lookout_runtime::events::names;
 use lookout_runtime::recorder::with_trace;
 use metrics::{Counter, Gauge, Histogram, Label};
 
-use super::{Certificate, Outcome, Phases, Received, Verdict};
+use super::{Certificate, MissedReason, Outcome, Phases, Received, Verdict};
 
 /// Ends of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,10 +177,10 @@ impl Series {
         is_news
     }
 
-    pub(super) fn missed(&self, reason: &'static str, slots: u64) {
+    pub(super) fn missed(&self, reason: MissedReason, slots: u64) {
         self.count(End::Missed, slots);
         for name in &self.names {
-            metrics::counter!(names::PROBE_MISSED, "target" => name.clone(), "reason" => reason)
+            metrics::counter!(names::PROBE_MISSED, "target" => name.clone(), "reason" => reason.as_str())
                 .increment(slots);
         }
     }

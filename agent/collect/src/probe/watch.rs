@@ -1,9 +1,6 @@
 //! The loop of one target: at every start of its schedule one probe, for every slot one outcome.
 //!
-//! A slot ends as `ok`, `fail` or `missed`. Missed is never silent and never a success: `overlap` when the probe before
-//! still ran, `suspended` when the agent woke only after the slot was over (a sleeping machine, an overloaded one, a clock
-//! set forward), `paused` in a pause of the target, `stopped` when the agent stopped during the probe, `panicked` when the probe panicked, `resources` and
-//! `permission` when this machine or process lacked what the probe needs.
+//! A slot ends as `ok`, `fail` or `missed`. Missed is never silent and never a success; it has a [`MissedReason`].
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -17,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::inline::Inline;
 use super::series::{Series, set_info};
-use super::{Latest, Outcome, Pauses, Probe, ProbeHistory, Verdict, peer_of};
+use super::{Latest, MissedReason, Outcome, Pauses, Probe, ProbeHistory, Verdict, peer_of};
 use crate::jump::JumpDetector;
 use crate::{Feed, Observation, Schedule};
 use lookout_config::Target;
@@ -165,7 +162,7 @@ impl Watch {
         let begun = self.schedule.over_since(self.due, now).saturating_add(i64::from(now >= self.due));
         let stopped = u64::from(self.running.is_some()).saturating_add(u64::try_from(begun).unwrap_or(0));
         if stopped > 0 {
-            self.missed("stopped", stopped);
+            self.missed(MissedReason::Stopped, stopped);
         }
         if let Some(group) = &self.target.group {
             self.ports.pauses.groups.forget(group, &self.target.name);
@@ -206,16 +203,16 @@ impl Watch {
         let over = self.schedule.over_since(self.due, now);
         if let Some(over) = u64::try_from(over).ok().filter(|over| *over > 0) {
             tracing::warn!(probe.target = %self.target.name, slots = over, "woke too late for slots of a target");
-            self.missed("suspended", over);
+            self.missed(MissedReason::Suspended, over);
         }
         let number = self.schedule.number_at(self.due).saturating_add(over);
         let intended = self.schedule.start_of(number);
         self.due = self.schedule.start_of(number.saturating_add(1));
         if self.note_pause(now) {
-            self.missed("paused", 1);
+            self.missed(MissedReason::Paused, 1);
         } else if self.running.is_some() {
             tracing::warn!(probe.target = %self.target.name, "the probe before still runs, the slot is missed");
-            self.missed("overlap", 1);
+            self.missed(MissedReason::Overlap, 1);
         } else {
             self.start(intended, now);
         }
@@ -235,16 +232,15 @@ impl Watch {
             Err(panic) => {
                 let error = panic_message(&*panic);
                 tracing::error!(probe.target = %self.target.name, error, "a probe panicked, its slot is missed");
-                self.missed("panicked", 1);
+                self.missed(MissedReason::Panicked, 1);
                 return None;
             }
         };
         if let Verdict::Fail { reason, detail } = &outcome.verdict
-            && reason.is_local()
+            && let Some(reason) = reason.missed()
         {
             // what this machine lacks says nothing about the target
-            let reason = reason.as_str();
-            tracing::error!(probe.target = %self.target.name, probe.reason = reason, detail = ?detail, "a probe could not be made, its slot is missed");
+            tracing::error!(probe.target = %self.target.name, probe.reason = reason.as_str(), detail = ?detail, "a probe could not be made, its slot is missed");
             self.missed(reason, 1);
             return None;
         }
@@ -311,7 +307,7 @@ impl Watch {
         self.ports.history.add_probe(&self.target.name, at, outcome.total, outcome.is_ok());
     }
 
-    fn missed(&self, reason: &'static str, slots: u64) {
+    fn missed(&self, reason: MissedReason, slots: u64) {
         self.series.missed(reason, slots);
         self.ports.history.add_missed(&self.target.name, self.ports.clock.now(), slots);
     }
