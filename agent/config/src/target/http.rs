@@ -126,9 +126,11 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
     let max_headers = fields.get(target::http::MAX_HEADERS).map_or(Some(MAX_HEADERS), |at| {
         read_whole(reader, &at, target::http::MAX_HEADERS).and_then(|most| usize::try_from(most).ok())
     });
-    let (url, tls) = (url?, tls?);
-    if let (Some(at), "http") = (fields.get(target::http::TLS), url.scheme()) {
-        reader.error(&at, "this URL is requested without TLS", "write `https://`, or leave `tls` out");
+    let (url, tls, redirects) = (url?, tls?, redirects?);
+    // a redirect may lead to TLS
+    if let (Some(at), "http", 0) = (fields.get(target::http::TLS), url.scheme(), redirects.limit) {
+        let help = "write `https://`, follow a redirect to it with `redirects`, or leave `tls` out";
+        reader.error(&at, "this URL is requested without TLS", help);
         return None;
     }
     Some(HttpCheck {
@@ -140,7 +142,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
         oauth2: oauth2?.map(Arc::new),
         proxy: proxy?.map(Arc::new),
         version: version?,
-        redirects: redirects?,
+        redirects,
         tls: tls.unwrap_or_default(),
         body_limit: body_limit?,
         max_headers: max_headers?,

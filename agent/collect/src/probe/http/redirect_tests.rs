@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::DistinguishedName;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -116,6 +117,41 @@ async fn redirects_are_followed_to_the_limit_and_a_post_becomes_a_get() {
     let target = requesting(HttpCheck { redirects, ..check_at(first) });
     let target = asserting(target, &["status == 200 and redirects == 1"]);
     assert_eq!(verdict_of(&target).await.0, "ok");
+}
+
+#[tokio::test]
+async fn a_redirect_from_plain_http_to_tls_is_verified_by_the_authorities_of_the_target() {
+    let secure = tls_server(CERT).await;
+    let (first, _heads) = leading_to(format!("https://localhost:{}/", secure.port()), 302).await;
+    let redirects = Redirects { limit: 1, any_origin: true };
+    for (ca, expected) in [(Some(as_text(CERT)), "ok"), (None, "certificate_untrusted: ")] {
+        let tls = TlsOptions { ca, ..TlsOptions::default() };
+        let (told, _) = verdict_of(&requesting(HttpCheck { tls, redirects, ..check_at(first) })).await;
+        assert!(told.starts_with(expected), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn phases_are_the_time_of_all_hops_and_no_hop_is_left_out() {
+    let pause = Duration::from_millis(60);
+    let (last, _last_heads) = server(move |mut stream| async move {
+        tokio::time::sleep(pause).await;
+        let _ = stream.write_all(OK.as_bytes()).await;
+    })
+    .await;
+    let (first, _first_heads) = server(move |mut stream| async move {
+        tokio::time::sleep(pause).await;
+        let head = format!("HTTP/1.1 302 Found\r\nlocation: http://{last}/\r\ncontent-length: 0\r\n\r\n");
+        let _ = stream.write_all(head.as_bytes()).await;
+    })
+    .await;
+    let redirects = Redirects { limit: 1, any_origin: true };
+    let (told, outcome) = verdict_of(&requesting(HttpCheck { redirects, ..check_at(first) })).await;
+    assert_eq!(told, "ok");
+    let spent: Duration = outcome.phases.named().into_iter().filter_map(|(_, spent)| spent).sum();
+    assert_eq!(spent, outcome.total, "{:?}", outcome.phases);
+    assert!(outcome.phases.processing.unwrap() >= 2 * pause, "both hops: {:?}", outcome.phases);
+    assert_eq!((outcome.phases.tls, outcome.phases.resolve), (None, None), "no hop had them");
 }
 
 #[tokio::test]

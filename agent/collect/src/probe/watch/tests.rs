@@ -2,6 +2,7 @@
 
 mod certificates;
 mod pauses;
+mod sampling;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

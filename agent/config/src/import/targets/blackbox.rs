@@ -105,7 +105,6 @@ fn read_jobs(
                 let (Some(address), Some(module)) = (scalar_text(target.node), found) else { continue };
                 let bare = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
                 let target_name = name_of(&format!("{name}-{bare}"));
-                module.list_unused_tls(reader, &target, &address);
                 let document = module.target(&target_name, &address, &pace).into_document();
                 let (file, place) = (reader.file.to_owned(), target.node.place.clone());
                 written.push(Written { file, place, name: target_name, document });

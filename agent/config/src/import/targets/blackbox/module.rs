@@ -61,22 +61,16 @@ impl Module {
         }
     }
 
-    /// Lists options of TLS that a target over plain HTTP cannot have. The exporter uses them after a redirect.
-    pub(super) fn list_unused_tls(&self, reader: &mut Reader<'_>, at: &At<'_>, address: &str) {
-        let is_plain = self.protocol == "http" && !address.to_ascii_lowercase().starts_with("https://");
-        if is_plain && self.tls.is_some() {
-            let help = "a redirect to TLS is verified by the system's authorities; begin with `https://` to keep them";
-            reader.changed(at, "the `tls_config` of its module, because the target is plain HTTP", help);
-        }
-    }
-
     /// Returns the options of the protocol with the address of a target.
     fn aimed_at(&self, address: &str) -> Document {
         let mut all = Pairs::default();
         let is_http = self.protocol == "http";
         let is_whole = address.contains("://") || address == self.any_address();
         let address = if is_http && !is_whole { format!("http://{address}") } else { address.to_owned() };
-        let secure = !is_http || !address.to_ascii_lowercase().starts_with("http://");
+        // over plain HTTP the exporter uses them after a redirect, and never without one
+        let follows =
+            matches!(&self.options, Document::Map(all) if all.iter().any(|(key, _)| key == "redirects"));
+        let secure = !is_http || follows || !address.to_ascii_lowercase().starts_with("http://");
         all.text(self.address, Some(address));
         if let Document::Map(entries) = &self.options {
             entries.iter().for_each(|(key, value)| all.put(key, value.clone()));
