@@ -18,7 +18,7 @@ use super::addresses;
 use super::assert::{Answer, evaluate, verdict};
 use super::attempt::{Attempt, Facts, Failure};
 use super::heartbeat_calls::Heartbeats;
-use super::net::{self, SystemResolver, TlsClients, host_of};
+use super::net::{self, KnownAnswers, SystemResolver, TlsClients, host_of};
 use super::protocol::{Context, Protocol};
 use super::received::Received;
 use super::tokens::Tokens;
@@ -30,6 +30,7 @@ pub struct Prober {
     random: Arc<Random>,
     tls: TlsClients,
     resolver: SystemResolver,
+    known: KnownAnswers,
     tokens: Tokens,
     heartbeats: Option<Heartbeats>,
 }
@@ -42,6 +43,7 @@ impl Prober {
             random,
             tls: TlsClients::default(),
             resolver: SystemResolver::default(),
+            known: KnownAnswers::default(),
             tokens: Tokens::default(),
             heartbeats: None,
         }
@@ -107,6 +109,7 @@ impl Prober {
             tokens: &self.tokens,
             random: &self.random,
             resolver: &self.resolver,
+            known: &self.known,
             heartbeats: self.heartbeats.as_ref(),
             pinned,
             keeps_body: false,

@@ -7,7 +7,7 @@ use lookout_config::{Family, Subject, Target};
 
 use super::attempt::{Attempt, Failure};
 use super::heartbeat_calls::Heartbeats;
-use super::net::{Lookup, SystemResolver, TlsClients};
+use super::net::{KnownAnswers, Lookup, SystemResolver, TlsClients};
 use super::tokens::Tokens;
 use super::traced::Traced;
 
@@ -26,6 +26,7 @@ pub(super) struct Context<'a> {
     pub(super) tokens: &'a Tokens,
     pub(super) random: &'a lookout_runtime::random::Random,
     pub(super) resolver: &'a SystemResolver,
+    pub(super) known: &'a KnownAnswers,
     /// Calls of jobs; `None` beside a running agent.
     pub(super) heartbeats: Option<&'a Heartbeats>,
     /// The host that has one address alone in this attempt.
@@ -48,6 +49,7 @@ impl<'a> Context<'a> {
             server: self.target.resolver,
             random: self.random,
             system: self.resolver,
+            known: self.known,
             allowed: self.target.allowed.as_deref(),
         }
     }

@@ -159,6 +159,37 @@ async fn names_of_targets_are_asked_of_their_own_resolver() {
     assert!(told.starts_with("dns: no exchange with"), "{told}");
 }
 
+#[tokio::test]
+async fn an_answer_is_asked_for_again_when_its_ttl_is_over_and_a_failure_each_time() {
+    for (ttl, code, asked_once) in [
+        (60, ResponseCode::NoError, true),
+        (0, ResponseCode::NoError, false),
+        (60, ResponseCode::ServFail, false),
+    ] {
+        let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let resolver = udp(move |_, query| {
+            count.fetch_add(1, Ordering::SeqCst);
+            let mut answer = reply(query, code);
+            for record in &mut answer.answers {
+                (record.ttl, record.data) = (ttl, RData::A(A::new(127, 0, 0, 1)));
+            }
+            vec![answer.to_vec().unwrap()]
+        })
+        .await;
+        let (web, _heads) = answering(OK).await;
+        let named = requesting(get(format!("http://only-there.test:{}/", web.port())));
+        let target = Target { resolver: Some(resolver), family: lookout_config::Family::V4, ..named };
+        let prober = prober();
+        for _ in 0..3 {
+            let (told, outcome) = verdict_by(&prober, &target).await;
+            assert_eq!(told == "ok", code == ResponseCode::NoError, "{told}");
+            assert!(outcome.phases.resolve.is_some(), "the phase is there, however short");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), if asked_once { 1 } else { 3 }, "TTL {ttl}, {code}");
+    }
+}
+
 /// With `all` an address that could not be looked up is one that is not probed. Twice, and healed.
 #[tokio::test]
 async fn a_family_that_cannot_be_looked_up_is_no_address_less() {

@@ -2,6 +2,7 @@
 
 mod connect;
 mod dns_wire;
+mod known_answers;
 mod open;
 mod records;
 mod resolve;
@@ -11,6 +12,7 @@ mod tls;
 pub(super) use connect::{connect, host_of};
 pub(crate) use dns_wire::code_name;
 pub(super) use dns_wire::{over_stream, over_udp, query};
+pub(super) use known_answers::KnownAnswers;
 pub(super) use open::open;
 pub(crate) use records::look_up;
 pub(super) use resolve::{Lookup, resolve, resolve_several};

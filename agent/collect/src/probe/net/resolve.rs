@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 use lookout_config::{AllowList, Family, HostPort, Phase, RecordType};
@@ -10,6 +11,7 @@ use lookout_runtime::random::Random;
 use super::super::Reason;
 use super::super::attempt::{Attempt, Failure};
 use super::dns_wire::code_name;
+use super::known_answers::KnownAnswers;
 use super::records::records;
 use super::system::SystemResolver;
 
@@ -26,6 +28,8 @@ pub(in super::super) struct Lookup<'a> {
     pub(in super::super) server: Option<SocketAddr>,
     pub(in super::super) random: &'a Random,
     pub(in super::super) system: &'a SystemResolver,
+    /// Answers of servers that hold.
+    pub(in super::super) known: &'a KnownAnswers,
     /// Addresses that may be reached; every one when it is absent.
     pub(in super::super) allowed: Option<&'a AllowList>,
 }
@@ -120,7 +124,7 @@ async fn by_server(
     peer: &HostPort,
 ) -> Result<Vec<SocketAddr>, Failure> {
     let ask = |record, wanted: bool| async move {
-        if wanted { addresses(lookup.random, server, &peer.host, record).await } else { Ok(Vec::new()) }
+        if wanted { addresses(lookup, server, &peer.host, record).await } else { Ok(Vec::new()) }
     };
     let family = lookup.family;
     let (v4, v6) = futures_util::future::join(
@@ -143,17 +147,26 @@ async fn by_server(
     }
 }
 
-/// Asks a server for the addresses of a name.
+/// Asks a server for the addresses of a name, unless its last answer holds.
 async fn addresses(
-    random: &Random,
+    lookup: Lookup<'_>,
     server: SocketAddr,
     host: &str,
     record: RecordType,
 ) -> Result<Vec<IpAddr>, Failure> {
-    let answer = records(random, server, host, record).await.map_err(as_dns)?;
+    let is_v6 = record == RecordType::Aaaa;
+    if let Some(known) = lookup.known.get(server, host, is_v6) {
+        return Ok(known);
+    }
+    let answer = records(lookup.random, server, host, record).await.map_err(as_dns)?;
     match answer.metadata.response_code {
         ResponseCode::NoError => {
-            Ok(answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect())
+            let found: Vec<IpAddr> =
+                answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect();
+            // an alias on the way may hold for less long than the address
+            let ttl = answer.answers.iter().map(|record| record.ttl).min().unwrap_or(0);
+            lookup.known.keep((server, host, is_v6), &found, Duration::from_secs(ttl.into()));
+            Ok(found)
         }
         code => Err(Failure::new(
             Reason::Dns,
