@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lookout_collect::discover::DiscoveryError;
 use lookout_config::{Config, FoundAddress, Indicator, Target, load_with};
+use lookout_engine::{Cause, Severity};
 use lookout_export::detached_recorder;
 use lookout_ledger::IncidentStore as _;
 use lookout_model::IncidentRecord;
@@ -336,5 +337,38 @@ async fn lookout_probe_looks_addresses_up_and_probes_all_or_one() {
         fails.store(false, Ordering::Relaxed);
         let (code, told, _) = probe("cart", &[]).await;
         assert!(code == 0 && told.contains("1 of 1 addresses are good"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn after_a_restart_nothing_is_probed_until_the_first_answer_and_that_is_told() {
+    let mut config = discovering();
+    config.destinations[0].minimum = Severity::Ticket;
+    let simulation = Simulation::of(config);
+    let answers = |answer: Result<Vec<FoundAddress>, DiscoveryError>| {
+        *simulation.world.addresses.lock().unwrap() = answer;
+    };
+    let probes =
+        || -> Vec<_> { simulation.world.starts.lock().unwrap().get("shop@a:1").cloned().unwrap_or_default() };
+    answers(Ok(found(&["a:1", "b:1"])));
+    simulation.run(600, &[]).await;
+    let (phase, mut known) = (probes()[0].as_seconds().rem_euclid(10), probes().len());
+    assert!(known >= 50, "{known}");
+    for restart in 1..=2_i64 {
+        answers(Err(DiscoveryError::Dns("no answer".to_owned())));
+        simulation.run(restart * 3600, &[]).await;
+        assert_eq!(probes().len(), known, "no address is known");
+        let open = simulation.ledger.open_incidents().await.unwrap();
+        assert_eq!(open.iter().map(|one| one.cause).collect::<Vec<_>>(), [Cause::DataMissing], "it is told");
+        answers(Ok(found(&["a:1", "b:1"])));
+        simulation.run(restart * 3600 + 600, &[]).await;
+        let now = probes();
+        assert!(now.len() > known + 50, "{} after {known}", now.len());
+        assert!(
+            now.iter().all(|at| at.as_seconds().rem_euclid(10) == phase),
+            "the phase is that of its name"
+        );
+        assert_eq!(simulation.ledger.open_incidents().await.unwrap(), []);
+        known = now.len();
     }
 }
