@@ -1,7 +1,7 @@
 //! Simulation of the conditions beside the tiers. It is separate from that of the tiers, since a budget takes longer
 //! to spend.
 
-use lookout_engine::{Condition, Counts, Policy};
+use lookout_engine::{Condition, Counts, Criterion, Policy, Window};
 
 use super::traffic::Traffic;
 
@@ -33,6 +33,7 @@ fn times(
     bad_ratio: f64,
 ) -> ConditionTimes {
     let closed = condition.detection_seconds(policy.objective, policy.period.nominal(), bad_ratio);
+    let closed = closed.or_else(|| condition.row_seconds(traffic.rate(), bad_ratio));
     let mut times = ConditionTimes {
         condition: *condition,
         fires_s: None,
@@ -56,8 +57,14 @@ fn times(
             break;
         }
     }
-    let window = condition.window().filter(|_| times.fires_s.is_some());
-    for slot in 1..=window.map_or(0, |window| policy.grid.slots_in(window.as_seconds()).saturating_add(2)) {
+    let lets_go = match condition.criterion {
+        Criterion::Down { up_after, .. } => {
+            Some((f64::from(up_after) * traffic.rate().interval_seconds()).ceil() as u64)
+        }
+        _ => condition.window().map(Window::as_seconds),
+    };
+    let lets_go = lets_go.filter(|_| times.fires_s.is_some());
+    for slot in 1..=lets_go.map_or(0, |seconds| policy.grid.slots_in(seconds).saturating_add(2)) {
         let good = traffic.events();
         let seen = traffic.step(Counts { good, bad: 0 });
         if seen.conditions.get(index).is_some_and(|firing| !*firing) {
@@ -91,6 +98,7 @@ mod tests {
                 Condition::budget_drop(Severity::Page, share(5.0), Window::hours(6)),
                 Condition::exhaustion(Severity::Page, Window::hours(8), Window::hours(1)).holding(120),
                 Condition::no_data(Severity::Page, Window::hours(1)),
+                Condition::down(Severity::Page, 3000, 1000),
             ],
             stale_after_seconds: 180,
             data_alert: None,
@@ -113,9 +121,14 @@ mod tests {
             }
         }
         assert!(compared >= 10, "{compared}");
-        let [left, drop, lasts, silence] = simulation.outages[0].conditions.as_slice() else { panic!() };
+        let [left, drop, lasts, silence, down] = simulation.outages[0].conditions.as_slice() else {
+            panic!()
+        };
         assert!(left.resets_s.is_none(), "a period later");
         assert!(drop.resets_s.is_some() && lasts.resets_s.is_some());
         assert_eq!(silence.fires_s, None, "an outage is no silence");
+        assert_eq!((down.fires_s, down.resets_s), (Some(300), Some(120)), "ten events a second");
+        let tenth = simulation.outages.iter().find(|outage| outage.bad_ratio < 1.0).unwrap();
+        assert_eq!(tenth.conditions[4].fires_s, None, "an even failure has no row");
     }
 }

@@ -50,6 +50,7 @@ impl Traffic {
         for component in 0..self.evaluator.policy().method.components().max(1) {
             self.evaluator.record_component(component, slot, counts);
         }
+        self.evaluator.record_outcomes(slot, counts);
         let report = self.evaluator.assess(slot);
         let decision = self.evaluator.decide(&report);
         let report = decision.apply(report);
@@ -59,6 +60,11 @@ impl Traffic {
             conditions: report.conditions.iter().map(|condition| condition.firing).collect(),
             left_ratio: report.budget.left_ratio,
         }
+    }
+
+    /// Returns the rate.
+    pub(super) const fn rate(&self) -> EventRate {
+        self.rate
     }
 
     /// Returns the policy.

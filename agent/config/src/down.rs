@@ -61,7 +61,7 @@ fn down_slo(config: &Config, target: &Target, down: &Down) -> Option<Slo> {
     Some(Slo {
         name: format!("{}-probes", target.name),
         service: service.unwrap_or_else(|| target.name.clone()),
-        display_name: Some(format!("Probes of {} in a row", target.name)),
+        display_name: Some(format!("The probes of {}", target.name)),
         description: format!(
             "The target is down after {} in a row, and up after {} in a row.",
             row(down.after, "failed probe"),

@@ -7,6 +7,7 @@
 use core::fmt;
 
 use crate::budget_share::BudgetShare;
+use crate::event_rate::EventRate;
 use crate::incident::Cause;
 use crate::objective::Objective;
 use crate::tier::Severity;
@@ -264,6 +265,18 @@ impl Condition {
             | Criterion::Down { .. } => None,
         };
         seconds.filter(|s| s.is_finite()).map(|s| s + self.hold_seconds as f64)
+    }
+}
+
+impl Condition {
+    /// Seconds until failures in a row fire it when every event fails, or each one that an even failure leaves, from just
+    /// after an event on; `None` when they never do, and for other criteria.
+    #[must_use]
+    pub fn row_seconds(&self, rate: EventRate, bad_ratio: f64) -> Option<f64> {
+        let Criterion::Down { after, .. } = self.criterion else { return None };
+        // an even failure of a part of the events has a good one between two bad ones
+        let in_a_row = bad_ratio >= 1.0 || after == 1 && bad_ratio > 0.0;
+        in_a_row.then(|| f64::from(after) * rate.interval_seconds() / bad_ratio)
     }
 }
 

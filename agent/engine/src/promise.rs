@@ -83,7 +83,11 @@ impl Policy {
     #[must_use]
     pub fn pages_after(&self, rate: EventRate, bad_ratio: f64) -> Option<f64> {
         let pages = self.tiers.iter().filter(|tier| tier.severity == Severity::Page);
-        pages.filter_map(|tier| self.fires_after(tier, rate, bad_ratio)).min_by(f64::total_cmp)
+        let tiers = pages.filter_map(|tier| self.fires_after(tier, rate, bad_ratio));
+        let rows = self.conditions.iter().filter(|condition| condition.severity == Severity::Page);
+        let width = f64::from(self.grid.width_seconds());
+        let rows = rows.filter_map(|condition| condition.row_seconds(rate, bad_ratio));
+        tiers.chain(rows.map(|seconds| (seconds / width).ceil() * width)).min_by(f64::total_cmp)
     }
 
     fn fires_after(&self, tier: &Tier, rate: EventRate, bad_ratio: f64) -> Option<f64> {

@@ -198,3 +198,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_total_outage_pages_after_the_row_and_an_even_failure_never_has_one() {
+    let rate = lookout_engine::EventRate::try_every_seconds(60.0).unwrap();
+    assert_eq!(policy(3, 2).pages_after(rate, 1.0), Some(180.0));
+    assert_eq!(
+        (policy(3, 2).pages_after(rate, 0.5), policy(1, 1).pages_after(rate, 0.5)),
+        (None, Some(120.0))
+    );
+    let ticket = Policy { conditions: vec![Condition::down(Severity::Ticket, 3, 2)], ..policy(3, 2) };
+    assert_eq!(ticket.pages_after(rate, 1.0), None);
+}
