@@ -14,7 +14,6 @@ const TLS_OPTIONS: Shape = AnyOf(&[Mapping(tls::OBJECT), Switch]);
 /// Assertions in the language of `assertion/`.
 const ASSERTIONS: Shape = AnyOf(&[Text, List(&Text)]);
 
-/// A status, a class of them or a range.
 /// Most addresses of a target that is discovered.
 const MAX_ADDRESSES: u64 = 1000;
 /// Most probes in a row that `down` may ask for.
@@ -26,6 +25,7 @@ const REDIRECT_LIMIT: u64 = 20;
 /// Most bytes of an echo request, which fits a packet that is not fragmented.
 const SIZE_LIMIT: u64 = 1400;
 
+/// A status, a class of them or a range.
 const STATUS: Shape = AnyOf(&[Whole(100, 599), Pattern("^ *[1-5]([0-9]{2} *(- *[1-5][0-9]{2} *)?|xx|XX)$")]);
 
 object! { target: "A target that is probed." {
