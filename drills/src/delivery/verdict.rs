@@ -1,8 +1,13 @@
 //! The comparison of what the ledger holds with what each receiver took.
 
 pub(super) mod alertmanager;
+#[cfg(test)]
+mod alertmanager_tests;
+mod held;
+mod notified;
 pub(super) mod slack;
 pub(super) mod told;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +29,8 @@ pub(super) struct Recorded {
     pub(super) deliveries: BTreeMap<String, Vec<Delivery>>,
     /// Transitions for Slack, with the message of each.
     pub(super) sent: Vec<Sent>,
+    /// Transitions for Alertmanager.
+    pub(super) posted: Vec<Sent>,
 }
 
 impl Recorded {
@@ -67,7 +74,7 @@ fn finding(holds: bool, what: String) -> Finding {
     Finding { what, holds }
 }
 
-fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -173,7 +180,7 @@ mod tests {
         let of = |destination| ["opened", "resolved"].map(|change| delivery(destination, change));
         let deliveries = incidents.iter().map(|one| (one.id.clone(), [of("slack"), of("webhook")].concat()));
         let deliveries = deliveries.collect();
-        Recorded { incidents, deliveries, sent: Vec::new() }
+        Recorded { incidents, deliveries, sent: Vec::new(), posted: Vec::new() }
     }
 
     #[test]
