@@ -6,15 +6,17 @@ use crate::delivery::wire::{Alert, Event, Posted};
 /// Time that a flush and a notification take on a machine with work to do.
 const SLACK_MS: i64 = 500;
 
-/// The longest time in which an Alertmanager tells what it accepted: the next flush begins, and waits for the peer.
+/// Positions before an instance that it waits for: the other one, and the name that one of them left when it was killed.
+const POSITIONS: u32 = 2;
+
+/// The longest time in which an Alertmanager tells what it accepted: the next flush begins, and waits for its peers.
 pub(super) fn tells_within_ms() -> i64 {
-    let longest = GROUP_INTERVAL + PEER_TIMEOUT;
-    i64::try_from(longest.as_millis()).unwrap_or(i64::MAX) + SLACK_MS
+    i64::try_from(GROUP_INTERVAL.as_millis()).unwrap_or(i64::MAX) + tells_from_ms()
 }
 
-/// The longest age of what a notification says: a flush reads the alerts before it waits for the peer.
+/// The longest age of what a notification says: a flush reads the alerts before it waits for its peers.
 pub(super) fn tells_from_ms() -> i64 {
-    i64::try_from(PEER_TIMEOUT.as_millis()).unwrap_or(i64::MAX) + SLACK_MS
+    i64::try_from((PEER_TIMEOUT * POSITIONS).as_millis()).unwrap_or(i64::MAX) + SLACK_MS
 }
 
 /// An alert at one Alertmanager.

@@ -1,6 +1,6 @@
 //! The notifications of the Alertmanagers, held against what they accepted.
 
-use super::alertmanager::{Case, Change, Incidents, Told};
+use super::alertmanager::{Case, Incidents, Told};
 use super::held::{Held, tells_from_ms, tells_within_ms};
 use super::{Finding, finding};
 use crate::delivery::wire::Posted;
@@ -63,12 +63,16 @@ pub(super) fn judge(incidents: &Incidents<'_>) -> Vec<Finding> {
 fn silent(case: &Case<'_>, position: usize) -> Option<Silent> {
     let change = case.changes.get(position)?;
     // the first notification may come before the answer to the post
-    let since =
-        case.held.iter().filter_map(|held| accepted(case, held, change)).map(|(_, post)| post.sent_ms).min();
+    let since = case
+        .held
+        .iter()
+        .filter_map(|held| accepted(case, held, position))
+        .map(|(_, post)| post.sent_ms)
+        .min();
     let next = case.changes.get(position + 1);
-    let until = next.and_then(|next| {
+    let until = next.and_then(|_| {
         let ends = case.held.iter().filter_map(|held| {
-            accepted(case, held, next).map(|(_, post)| held.after(post.at_ms, tells_within_ms()))
+            accepted(case, held, position + 1).map(|(_, post)| held.after(post.at_ms, tells_within_ms()))
         });
         ends.max()
     });
@@ -80,23 +84,27 @@ fn silent(case: &Case<'_>, position: usize) -> Option<Silent> {
     if case.told.iter().filter(about).any(|told| in_time(&told)) {
         return None;
     }
-    let outcomes: Vec<Silent> = case.held.iter().map(|held| able(case, held, change)).collect();
+    let outcomes: Vec<Silent> = case.held.iter().map(|held| able(case, held, position)).collect();
     let worst = [Silent::Lost, Silent::Joined].into_iter().find(|one| outcomes.contains(one));
     Some(worst.unwrap_or(Silent::Killed))
 }
 
-/// Returns the first post of a transition that an instance accepted, with its position.
-fn accepted<'a>(case: &Case<'_>, held: &'a Held, change: &Change) -> Option<(usize, &'a Posted)> {
-    held.posts
-        .iter()
-        .enumerate()
-        .find(|(_, post)| post.at_ms >= change.at_ms && post.fires() == change.fires && case.is_about(post))
+/// Returns the first post of a transition that an instance accepted, with its position. What it accepted after a post of the next
+/// transition is about a later one.
+fn accepted<'a>(case: &Case<'_>, held: &'a Held, position: usize) -> Option<(usize, &'a Posted)> {
+    let change = case.changes.get(position)?;
+    let next_ms = case.changes.get(position + 1).map_or(i64::MAX, |next| next.at_ms);
+    let about = held.posts.iter().enumerate().filter(|(_, post)| case.is_about(post));
+    let mut since = about.filter(|(_, post)| post.at_ms >= change.at_ms);
+    let first = since.find(|(_, post)| post.fires() == change.fires || post.at_ms >= next_ms)?;
+    (first.1.fires() == change.fires).then_some(first)
 }
 
 /// Returns whether an instance was able to tell a transition: it held the state before for long enough to tell that, and lived
 /// until it had looked at this one.
-fn able(case: &Case<'_>, held: &Held, change: &Change) -> Silent {
-    let Some((position, post)) = accepted(case, held, change) else { return Silent::Killed };
+fn able(case: &Case<'_>, held: &Held, number: usize) -> Silent {
+    let Some(change) = case.changes.get(number) else { return Silent::Killed };
+    let Some((position, post)) = accepted(case, held, number) else { return Silent::Killed };
     let until = held.after(post.at_ms, tells_within_ms());
     let alive = |one: &&Posted| held.lived(one.at_ms, post.at_ms);
     let earlier = held.posts.iter().take(position).rev().take_while(alive);
