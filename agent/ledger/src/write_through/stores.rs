@@ -10,7 +10,8 @@ use lookout_model::{
 use super::WriteThroughLedger;
 use crate::{
     CorrectionStore, CountSeries, CountStore, DeadLetter, DecisionStore, DeliveryState, DeliveryStore,
-    DeployStore, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore, PauseStore, ProbeHistoryStore,
+    DeployStore, Discard, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore, PauseStore,
+    ProbeHistoryStore,
 };
 
 #[async_trait]
@@ -117,7 +118,7 @@ impl DeliveryStore for WriteThroughLedger {
         Ok(self.working().newest_conversation(destination, service, since))
     }
 
-    async fn dead_letters(&self, _now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.working().dead_letters())
     }
 
@@ -153,6 +154,23 @@ impl DeliveryStore for WriteThroughLedger {
             self.count_in_file_only().await?;
         }
         Ok(expired)
+    }
+
+    async fn discard_dead_letters(&self, which: &Discard) -> Result<Vec<DeadLetter>, LedgerError> {
+        let (ids, discarded) = {
+            let mut working = self.working();
+            let (ids, discarded) = working.discard(which);
+            working.hold(&ids);
+            (ids, discarded)
+        };
+        if !ids.is_empty() {
+            self.store_progress(&ids).await;
+        }
+        Ok(discarded)
+    }
+
+    async fn take_discarded(&self) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.working().take_discarded())
     }
 
     async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
