@@ -168,7 +168,7 @@ fn a_post_that_fires_what_is_over_is_found_unless_it_reopened() {
     newer.is_broken_by("1 ends were posted over a newer incident");
 }
 
-/// An instance looks within a second, waits for its peers for two more, and has half a second to tell.
+/// An instance looks within a second, waits for its peers for three more, and has half a second to tell.
 #[test]
 fn an_instance_that_is_killed_before_it_looks_tells_nothing() {
     let end = STARTS[0] + LASTS + 50;
@@ -181,11 +181,11 @@ fn an_instance_that_is_killed_before_it_looks_tells_nothing() {
         })
     };
     let says = |day: &Day, expected: &str| day.findings().iter().any(|one| one.what.contains(expected));
-    assert!(says(&killed(end + 3_500), "killed first 1"), "{:?}", killed(end + 3_500).broken());
-    assert!(says(&killed(end + 3_501), "1 of 4 transitions never told"));
+    assert!(says(&killed(end + 4_500), "killed first 1"), "{:?}", killed(end + 4_500).broken());
+    assert!(says(&killed(end + 4_501), "1 of 4 transitions never told"));
     let one = killed(end + 100).with(|day| drop(day.accepted[1].remove(2)));
     assert!(says(&one, "1 of 4 transitions never told"), "the other one lived");
-    let hung = killed(end + 3_600).with(|day| {
+    let hung = killed(end + 4_600).with(|day| {
         for events in &mut day.accepted {
             events.push(Event::Hung { from_ms: end + 1_000, until_ms: end + 1_100 });
         }
@@ -207,11 +207,11 @@ fn an_end_and_the_next_start_within_a_flush_are_one_state() {
         })
     };
     let says = |day: &Day, expected: &str| day.findings().iter().any(|one| one.what.contains(expected));
-    let day = joined(3_500);
+    let day = joined(4_500);
     assert!(says(&day, "0 of 4 transitions never told"), "{:?}", day.broken());
     assert!(says(&day, "the next one came within a flush 2"), "{:?}", day.broken());
     day.is_broken_by("a tenth at most");
-    assert!(says(&joined(3_501), "2 of 4 transitions never told"));
+    assert!(says(&joined(4_501), "2 of 4 transitions never told"));
 }
 
 #[test]
@@ -242,8 +242,8 @@ fn an_incident_that_fires_again_is_found_unless_the_notification_began_before() 
             day.told[1] = vec![told(STARTS[0], true, at_ms), told(STARTS[0], false, at_ms + 1_000)];
         })
     };
-    late(end + 4_499).holds_and_says("1 notifications had begun before");
-    late(end + 4_500).is_broken_by("1 incidents fired again after their end");
+    late(end + 5_499).holds_and_says("1 notifications had begun before");
+    late(end + 5_500).is_broken_by("1 incidents fired again after their end");
     let never = Day::good().with(|day| {
         day.accepted[1].remove(1);
         day.told[1] = vec![told(STARTS[0], true, end + 9_000), told(STARTS[0], false, end + 9_500)];

@@ -6,8 +6,9 @@ use crate::delivery::wire::{Alert, Event, Posted};
 /// Time that a flush and a notification take on a machine with work to do.
 const SLACK_MS: i64 = 500;
 
-/// Positions before an instance that it waits for: the other one, and the name that one of them left when it was killed.
-const POSITIONS: u32 = 2;
+/// Positions before an instance that it waits for: the other one, and the name that each of them leaves in the cluster for some
+/// seconds when it is killed.
+const POSITIONS: u32 = 3;
 
 /// The longest time in which an Alertmanager tells what it accepted: the next flush begins, and waits for its peers.
 pub(super) fn tells_within_ms() -> i64 {
