@@ -244,6 +244,12 @@ fn an_incident_that_fires_again_is_found_unless_the_notification_began_before() 
     };
     late(end + 5_499).holds_and_says("1 notifications had begun before");
     late(end + 5_500).is_broken_by("1 incidents fired again after their end");
+    // it heard of the incident shortly before its end
+    let short = Day::good().with(|day| {
+        day.accepted[1][0] = accepted(STARTS[0], true, end - 1_000);
+        day.told[1] = vec![told(STARTS[0], true, end + 900), told(STARTS[0], false, end + 1_900)];
+    });
+    short.holds_and_says("1 notifications had begun before");
     let never = Day::good().with(|day| {
         day.accepted[1].remove(1);
         day.told[1] = vec![told(STARTS[0], true, end + 9_000), told(STARTS[0], false, end + 9_500)];

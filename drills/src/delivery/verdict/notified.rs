@@ -148,9 +148,11 @@ fn is_late(case: &Case<'_>, held: &Held, told: &Told) -> bool {
     let began = held.before(told.at_ms, tells_from_ms());
     let posts = || held.posts.iter().filter(|post| case.is_about(post));
     let held_it = posts().rfind(|post| post.at_ms <= began).is_some_and(Posted::fires);
-    let hears = posts().any(|post| post.at_ms > began && post.at_ms <= told.at_ms && !post.fires());
+    let since = || posts().filter(|post| post.at_ms > began && post.at_ms <= told.at_ms);
+    let fired = held_it || since().any(Posted::fires);
+    let hears = since().any(|post| !post.fires());
     let ends =
         case.held.iter().flat_map(|held| &held.posts).filter(|post| case.is_about(post) && !post.fires());
     let ended = ends.map(|post| post.at_ms).min().unwrap_or(told.at_ms);
-    held_it && (hears || held.suffered(ended, told.at_ms))
+    fired && (hears || held.suffered(ended, told.at_ms))
 }
