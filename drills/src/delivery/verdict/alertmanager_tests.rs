@@ -166,6 +166,23 @@ fn a_post_that_fires_what_is_over_is_found_unless_it_reopened() {
         day.accepted[0].splice(3..3, [accepted(STARTS[0], false, STARTS[1] + LASTS)]);
     });
     newer.is_broken_by("1 ends were posted over a newer incident");
+    // an older post that was under way: the newer one is repeated as soon as it is answered
+    let overtaken = |repeated_at: i64| {
+        Day::good().with(|day| {
+            let end = accepted(STARTS[0], false, STARTS[1] + 60);
+            day.accepted[0].splice(3..3, [end, accepted(STARTS[1], true, repeated_at)]);
+        })
+    };
+    overtaken(STARTS[1] + 1_060).holds_and_says("1 posts in the wrong order were put right");
+    overtaken(STARTS[1] + 1_061).is_broken_by("1 ends were posted over a newer incident");
+    let overtaken = |repeated_at: i64| {
+        Day::good().with(|day| {
+            let fires = accepted(STARTS[0], true, over + 60);
+            day.accepted[0].splice(2..2, [fires, accepted(STARTS[0], false, repeated_at)]);
+        })
+    };
+    overtaken(over + 1_060).holds_and_says("1 posts in the wrong order were put right");
+    overtaken(over + 1_061).is_broken_by("1 ended incidents were posted as firing again");
 }
 
 /// An instance looks within a second, waits for its peers for three more, and has half a second to tell.

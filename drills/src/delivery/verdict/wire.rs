@@ -4,11 +4,16 @@
 use super::alertmanager::{Case, Incidents};
 use super::held::Held;
 use super::{Finding, finding};
+use crate::delivery::wire::Posted;
+
+/// Time in which the agent puts right what two posts under way at once did in the wrong order: it repeats the newer one as soon as
+/// the older one is answered.
+const PUT_RIGHT_MS: i64 = 1_000;
 
 /// Returns the findings about what both instances accepted.
 pub(super) fn judge(incidents: &Incidents<'_>) -> Vec<Finding> {
     let (mut lost, mut superseded, mut total) = (Vec::new(), 0_usize, 0_usize);
-    let (mut again, mut over) = (Vec::new(), Vec::new());
+    let (mut again, mut over, mut put_right) = (Vec::new(), Vec::new(), 0_usize);
     for case in incidents.cases() {
         total += case.changes.len();
         match accepted(&case) {
@@ -17,8 +22,12 @@ pub(super) fn judge(incidents: &Incidents<'_>) -> Vec<Finding> {
             Accepted::Lost(change) => lost.push(change),
         }
         for held in case.held {
-            again.extend(fires_after_its_end(&case, held).then(|| case.id().to_owned()));
-            over.extend(ends_a_newer_one(&case, held).then(|| case.id().to_owned()));
+            for (wrong, found) in
+                [(fires_after_its_end(&case, held), &mut again), (ends_a_newer_one(&case, held), &mut over)]
+            {
+                found.extend((wrong.stays > 0).then(|| case.id().to_owned()));
+                put_right += wrong.put_right;
+            }
         }
     }
     let unknown = incidents.unknown();
@@ -42,7 +51,11 @@ pub(super) fn judge(incidents: &Incidents<'_>) -> Vec<Finding> {
         ),
         finding(
             over.is_empty(),
-            format!("Alertmanager: {} ends were posted over a newer incident {:?}", over.len(), over.first()),
+            format!(
+                "Alertmanager: {} ends were posted over a newer incident {:?}; {put_right} posts in the wrong order were put right",
+                over.len(),
+                over.first()
+            ),
         ),
         finding(
             unknown.is_empty(),
@@ -89,19 +102,46 @@ fn accepted(case: &Case<'_>) -> Accepted {
     Accepted::All
 }
 
-/// Returns whether an instance accepted that the incident fires after it accepted its end, though it did not reopen.
-fn fires_after_its_end(case: &Case<'_>, held: &Held) -> bool {
-    let (mut is_over, mut again) = (false, 0);
-    held.posts.iter().filter(|post| case.is_about(post)).any(|post| {
-        again += usize::from(is_over && post.fires());
-        is_over = !post.fires();
-        again > case.reopened_by(post.at_ms)
-    })
+/// Posts that an instance accepted in the wrong order.
+#[derive(Default)]
+struct Wrong {
+    stays: usize,
+    put_right: usize,
 }
 
-/// Returns whether an instance accepted the end of the incident while a newer one of the same alert fired there.
-fn ends_a_newer_one(case: &Case<'_>, held: &Held) -> bool {
-    let pairs = held.posts.iter().zip(held.posts.iter().skip(1));
-    let mut ends = pairs.filter(|(_, post)| case.is_about(post) && !post.fires());
-    ends.any(|(before, _)| before.fires() && before.starts_ms > case.incident.detected_at_ms)
+impl Wrong {
+    /// Counts a post after which one of these, which follow it, was accepted in time or not.
+    fn count<'p>(&mut self, post: &Posted, mut right: impl Iterator<Item = &'p Posted>) {
+        let is_put_right = right.any(|later| later.at_ms <= post.at_ms + PUT_RIGHT_MS);
+        *(if is_put_right { &mut self.put_right } else { &mut self.stays }) += 1;
+    }
+}
+
+/// Counts how often an instance accepted that the incident fires after it accepted its end, though it did not reopen.
+fn fires_after_its_end(case: &Case<'_>, held: &Held) -> Wrong {
+    let (mut is_over, mut again, mut wrong) = (false, 0, Wrong::default());
+    for (position, post) in held.posts.iter().enumerate().filter(|(_, post)| case.is_about(post)) {
+        if is_over && post.fires() {
+            again += 1;
+            if again > case.reopened_by(post.at_ms) {
+                again -= 1;
+                let later = held.posts.iter().skip(position + 1);
+                wrong.count(post, later.filter(|later| case.is_about(later) && !later.fires()));
+            }
+        }
+        is_over = !post.fires();
+    }
+    wrong
+}
+
+/// Counts how often an instance accepted the end of the incident while a newer one of the same alert fired there.
+fn ends_a_newer_one(case: &Case<'_>, held: &Held) -> Wrong {
+    let mut wrong = Wrong::default();
+    for (position, (before, post)) in held.posts.iter().zip(held.posts.iter().skip(1)).enumerate() {
+        let is_newer = |other: &Posted| other.fires() && other.starts_ms > case.incident.detected_at_ms;
+        if case.is_about(post) && !post.fires() && is_newer(before) {
+            wrong.count(post, held.posts.iter().skip(position + 2).filter(|later| is_newer(later)));
+        }
+    }
+    wrong
 }
