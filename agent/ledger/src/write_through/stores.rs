@@ -8,6 +8,7 @@ use lookout_model::{
 };
 
 use super::WriteThroughLedger;
+use crate::working::WorkingSet;
 use crate::{
     CorrectionStore, CountSeries, CountStore, DeadLetter, DecisionStore, DeliveryState, DeliveryStore,
     DeployStore, Discard, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore, PauseStore,
@@ -123,16 +124,7 @@ impl DeliveryStore for WriteThroughLedger {
     }
 
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        let (ids, expired) = {
-            let mut working = self.working();
-            let (ids, expired) = working.expire(now);
-            working.hold(&ids);
-            (ids, expired)
-        };
-        if !ids.is_empty() {
-            self.store_progress(&ids).await;
-        }
-        Ok(expired)
+        Ok(self.give_up(|working| working.expire(now)).await)
     }
 
     async fn expire_all_but(
@@ -157,16 +149,7 @@ impl DeliveryStore for WriteThroughLedger {
     }
 
     async fn discard_dead_letters(&self, which: &Discard) -> Result<Vec<DeadLetter>, LedgerError> {
-        let (ids, discarded) = {
-            let mut working = self.working();
-            let (ids, discarded) = working.discard(which);
-            working.hold(&ids);
-            (ids, discarded)
-        };
-        if !ids.is_empty() {
-            self.store_progress(&ids).await;
-        }
-        Ok(discarded)
+        Ok(self.give_up(|working| working.discard(which)).await)
     }
 
     async fn take_discarded(&self) -> Result<Vec<DeadLetter>, LedgerError> {
@@ -230,6 +213,25 @@ impl DeliveryStore for WriteThroughLedger {
             self.writable()?.make_due().await?;
         }
         Ok(ids.len() as u64)
+    }
+}
+
+impl WriteThroughLedger {
+    /// Marks deliveries as expired, in memory and in the file. Returns them.
+    async fn give_up(
+        &self,
+        mark: impl FnOnce(&mut WorkingSet) -> (Vec<i64>, Vec<DeadLetter>) + Send,
+    ) -> Vec<DeadLetter> {
+        let (ids, letters) = {
+            let mut working = self.working();
+            let (ids, letters) = mark(&mut working);
+            working.hold(&ids);
+            (ids, letters)
+        };
+        if !ids.is_empty() {
+            self.store_progress(&ids).await;
+        }
+        letters
     }
 }
 
