@@ -403,7 +403,7 @@ impl Stage {
             events: wire.events(),
             told: notified.iter().filter(|one| one.path == hook).cloned().collect(),
         });
-        findings.extend(verdict::alertmanager::judge(&recorded, &pair.collect::<Vec<_>>()));
+        findings.extend(verdict::alertmanagers(&recorded, &pair.collect::<Vec<_>>()));
         Ok(findings)
     }
 }

@@ -74,7 +74,7 @@ fn finding(holds: bool, what: String) -> Finding {
     Finding { what, holds }
 }
 
-pub(super) fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
@@ -103,6 +103,15 @@ pub(super) fn webhook(recorded: &Recorded, taken: &[Taken]) -> Vec<Finding> {
         finding(unknown == 0, format!("webhook: {unknown} transitions that the ledger does not have")),
         finding(unmarked == 0, format!("webhook: {unmarked} repetitions without a mark, {marked} with one")),
     ]
+}
+
+/// Returns the findings about both Alertmanagers together: what they accepted, and what they told.
+pub(super) fn alertmanagers(recorded: &Recorded, instances: &[alertmanager::Instance]) -> Vec<Finding> {
+    let incidents = alertmanager::Incidents::of(recorded, instances);
+    let mut findings = wire::judge(&incidents);
+    findings.extend(notified::judge(&incidents));
+    findings.extend(alertmanager::judge(&incidents));
+    findings
 }
 
 /// Returns the findings about PagerDuty: one alert per incident, which is resolved at the end.

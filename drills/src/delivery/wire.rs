@@ -131,7 +131,8 @@ impl Shared {
         if answer.status().is_success() {
             let at_ms = now_ms();
             self.note(posted.into_iter().map(|one| {
-                let label = |name: &str| super::verdict::text(&one.labels, name).to_owned();
+                let label =
+                    |name| one.labels.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
                 Event::Accepted(Posted {
                     alert: (label("service"), label("slo"), label("severity")),
                     starts_ms: one.starts_at.as_millisecond(),

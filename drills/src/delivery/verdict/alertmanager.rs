@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::held::Held;
 use super::told::Sent;
-use super::{Finding, Recorded, finding, notified, text, wire};
+use super::{Finding, Recorded, finding, text};
 use crate::delivery::agent::Incident;
 use crate::delivery::recorder::Taken;
 use crate::delivery::wire::{Alert, Event, Posted};
@@ -66,11 +66,8 @@ pub(super) struct Incidents<'a> {
     alerts: BTreeMap<Alert, Labelled<'a>>,
 }
 
-/// Returns the findings about both Alertmanagers together.
-pub(crate) fn judge(recorded: &Recorded, instances: &[Instance]) -> Vec<Finding> {
-    let incidents = Incidents::of(recorded, instances);
-    let mut findings = wire::judge(&incidents);
-    findings.extend(notified::judge(&incidents));
+/// Returns the findings about notifications of no incident, or of several identities.
+pub(super) fn judge(incidents: &Incidents<'_>) -> [Finding; 2] {
     let told =
         || incidents.alerts.values().flat_map(|alert| alert.told.iter().map(move |told| (alert, told)));
     let unknown =
@@ -82,11 +79,10 @@ pub(crate) fn judge(recorded: &Recorded, instances: &[Instance]) -> Vec<Finding>
         }
     }
     let doubled = identities.values().filter(|labels| labels.len() > 1).count();
-    findings.extend([
+    [
         finding(unknown == 0, format!("Alertmanager: {unknown} notifications without an incident")),
         finding(doubled == 0, format!("Alertmanager: {doubled} incidents with two identities")),
-    ]);
-    findings
+    ]
 }
 
 impl Labelled<'_> {
@@ -96,7 +92,7 @@ impl Labelled<'_> {
 }
 
 impl<'a> Incidents<'a> {
-    fn of(recorded: &'a Recorded, instances: &[Instance]) -> Self {
+    pub(super) fn of(recorded: &'a Recorded, instances: &[Instance]) -> Self {
         let mut alerts: BTreeMap<Alert, Labelled<'a>> = BTreeMap::new();
         let told = instances.iter().enumerate().flat_map(|(number, one)| told(number, &one.told));
         let mut told: Vec<(Alert, Told)> = told.collect();

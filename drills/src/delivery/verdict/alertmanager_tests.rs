@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::alertmanager::{Instance, judge};
+use super::alertmanager::Instance;
 use super::tests::{incident, recorded};
 use super::told::Sent;
 use super::*;
@@ -78,7 +78,7 @@ impl Day {
             events: self.accepted[number].clone(),
             told: self.told[number].clone(),
         });
-        judge(&recorded, &pair)
+        alertmanagers(&recorded, &pair)
     }
 
     #[track_caller]
