@@ -41,8 +41,8 @@ pub(super) struct Routes {
 impl Routes {
     /// Returns what is wrong with the routes of a configuration whose SLOs are known.
     pub(super) fn findings(&self, file: &Path, config: &Config) -> Vec<Diagnostic> {
-        let finding = |place: &Place, key: &str, message: String, help: String| Diagnostic {
-            level: Level::Error,
+        let finding = |level, place: &Place, key: &str, message: String, help: String| Diagnostic {
+            level,
             file: file.to_owned(),
             position: Some((place.line, place.column)),
             span: Some(place.span.clone()),
@@ -53,14 +53,34 @@ impl Routes {
         let mut found = Vec::new();
         for declared in &self.declared {
             if let Some((message, help)) = self.useless(declared, config) {
-                found.push(finding(&declared.place, &declared.key, message, help));
+                found.push(finding(Level::Error, &declared.place, &declared.key, message, help));
             }
         }
         if found.is_empty() && !self.declared.is_empty() {
             let holes = self.holes(config).into_iter();
-            found.extend(holes.map(|(message, help)| finding(&self.place, &self.key, message, help)));
+            found.extend(
+                holes.map(|(message, help)| finding(Level::Error, &self.place, &self.key, message, help)),
+            );
+        }
+        for declared in &self.declared {
+            for message in self.handed_to_nobody(declared, config) {
+                let help = "set its secret or URL, or hand over to a destination that is in use";
+                found.push(finding(Level::Warning, &declared.place, &declared.key, message, help.to_owned()));
+            }
         }
         found
+    }
+
+    /// Returns the other destinations that one in use hands messages over to although they are off.
+    fn handed_to_nobody(&self, declared: &Declared, config: &Config) -> Vec<String> {
+        let in_use = |name: &str| config.destinations.iter().any(|one| one.name == name);
+        let is_off = |name: &&str| self.declared.iter().any(|one| one.name == *name) && !in_use(name);
+        let escalates = declared.route.escalate.as_ref().map(|escalate| ("escalate", escalate.to.as_str()));
+        let falls_back = declared.fallback.as_deref().map(|fallback| ("fallback", fallback));
+        let handed = [falls_back, escalates].into_iter().flatten().filter(|_| in_use(&declared.name));
+        let to_nobody = handed.filter(|(_, other)| is_off(other));
+        let told = |(key, other)| format!("`{key}` of `{}` names `{other}`, which is off", declared.name);
+        to_nobody.map(told).collect()
     }
 
     /// Returns why nothing ever reaches a destination, and the remedy.

@@ -1,13 +1,16 @@
 //! Alertmanager, API v2.
 //!
 //! Every instance gets every alert, never through a load balancer: the instances agree among themselves which one
-//! notifies. A delivery succeeds when one instance accepts it; the others get the same state with the next refresh.
+//! notifies. A delivery succeeds when one instance accepts it; the others catch up as soon as they take requests.
 //!
 //! Alertmanager keeps alerts in memory and lets them expire. So firing alerts are posted again and again with an
 //! `endsAt` a few minutes ahead, and resolved ones for a while with the time at which they ended. Labels identify an
 //! alert, so they contain nothing that changes while it fires.
 
 mod alert;
+mod catch_up;
+#[cfg(test)]
+mod catch_up_tests;
 mod instance;
 mod order;
 #[cfg(test)]
@@ -34,6 +37,7 @@ use tokio::time::Instant;
 #[cfg(test)]
 pub(super) use self::alert::sample;
 use self::alert::{Alert, AlertTemplate, alerts};
+use self::catch_up::CatchUps;
 use self::instance::{Instance, SKEW_LIMIT_MS};
 use self::order::{Order, State};
 use self::refresh::Rounds;
@@ -61,6 +65,7 @@ const BATCH: usize = 100;
 pub(super) struct Alertmanager {
     poster: Arc<Poster>,
     rounds: Rounds,
+    catch_ups: CatchUps,
 }
 
 /// The instances, and the means to post to them.
@@ -97,7 +102,7 @@ impl Alertmanager {
             transport,
             clock,
         };
-        Self { poster: Arc::new(poster), rounds: Rounds::default() }
+        Self { poster: Arc::new(poster), rounds: Rounds::default(), catch_ups: CatchUps::default() }
     }
 }
 
@@ -120,24 +125,30 @@ impl Poster {
     }
 
     /// Posts to every instance whose breaker is closed. After the first success the others have a moment more: an
-    /// instance that hangs must not delay the next incident, and gets the same state with the next refresh.
+    /// instance that hangs must not delay the next incident, and catches up later.
     async fn post_to_available(&self, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
         let closed: Vec<&Instance> = self.instances.iter().filter(|one| one.breaker.is_closed()).collect();
         let chosen = if closed.is_empty() { self.instances.iter().collect() } else { closed };
-        self.post_to(&chosen, templates, Some(OTHERS_TIMEOUT), None).await
+        let (took, result) = self.post_to(&chosen, templates, Some(OTHERS_TIMEOUT), None).await;
+        if result.is_ok() {
+            let behind = self.instances.iter().filter(|one| !took.contains(one.shown.as_str()));
+            behind.for_each(|instance| instance.missed.add(templates));
+        }
+        result
     }
 
-    /// Posts to these instances; fails only when none accepted everything. With a grace, it ends that long after the
-    /// first success. Alerts that were read from the ledger have the instant of that.
-    async fn post_to(
+    /// Posts to these instances; fails only when none accepted everything. Returns those that accepted, or refused for good.
+    /// With a grace, it ends that long after the first success. Alerts that were read from the ledger have the instant of that.
+    async fn post_to<'i>(
         &self,
-        instances: &[&Instance],
+        instances: &[&'i Instance],
         templates: &[AlertTemplate<'_>],
         grace: Option<Duration>,
         read_at: Option<Instant>,
-    ) -> Result<(), Refused> {
+    ) -> (BTreeSet<&'i str>, Result<(), Refused>) {
+        let mut took = BTreeSet::new();
         if templates.is_empty() {
-            return Ok(());
+            return (instances.iter().map(|one| one.shown.as_str()).collect(), Ok(()));
         }
         let mut posts: FuturesUnordered<_> = instances
             .iter()
@@ -156,6 +167,9 @@ impl Poster {
             let Some((index, answer)) = ended else { break };
             late.remove(&index);
             let breaker = instances.get(index).map(|instance| &instance.breaker);
+            if answer.as_ref().err().is_none_or(|refused| refused.retry == Retry::Never) {
+                took.extend(instances.get(index).map(|one| one.shown.as_str()));
+            }
             match answer {
                 Ok(()) => {
                     breaker.into_iter().for_each(Breaker::close);
@@ -174,14 +188,14 @@ impl Poster {
             let error = format!("alertmanager {} did not answer in time", instance.shown);
             refusals.push(Refused { error, retry: Retry::Unsure });
         }
-        self.outcome(accepted, &refusals)
+        (took, self.outcome(accepted, &refusals))
     }
 
     fn outcome(&self, accepted: bool, refusals: &[Refused]) -> Result<(), Refused> {
         if accepted {
             for refused in refusals {
                 tracing::warn!(destination.name = %self.name, error = %refused.error,
-                    "one of several alertmanagers did not accept an alert; the next refresh repeats it");
+                    "one of several alertmanagers did not accept an alert; it catches up");
                 metrics::counter!(names::DELIVERIES, "destination" => self.name.clone(), "outcome" => "partial")
                     .increment(1);
             }
@@ -358,7 +372,9 @@ impl Receiver for Alertmanager {
             tracing::info!(destination.name = %self.poster.name, incident.id = %notice.incident.id,
                 "the end of an incident is not posted: another one of the same alert is open");
         }
-        self.poster.post_to_available(&templates).await.map(|()| None)
+        let posted = self.poster.post_to_available(&templates).await;
+        self.catch_ups.begin(&self.poster);
+        posted.map(|()| None)
     }
 
     async fn refresh(&self, latest: &[TransitionRecord]) -> Result<(), Refused> {

@@ -41,6 +41,7 @@ impl Message {
         Self {
             headline: headline(members, all_over),
             sentence,
+            trend: None,
             description: String::new(),
             fields: fields(members, worst, all_over),
             list,
@@ -78,6 +79,7 @@ impl Message {
         Self {
             headline: "[RESOLVED] no incident".to_owned(),
             sentence: String::new(),
+            trend: None,
             description: String::new(),
             fields: Vec::new(),
             list: Vec::new(),

@@ -3,6 +3,7 @@
 mod fields;
 mod headline;
 mod sentence;
+mod trend;
 
 use lookout_engine::{Cause, Change, Severity};
 use url::Url;
@@ -37,6 +38,8 @@ pub struct Message {
     pub headline: String,
     /// The effect on the budget.
     pub sentence: String,
+    /// The burn rate over the windows as a row of blocks, for receivers that show one.
+    pub trend: Option<String>,
     /// The meaning of a bad event to a user; may be empty.
     pub description: String,
     /// Fields: name and value.
@@ -58,6 +61,7 @@ impl Message {
         Self {
             headline: headline::headline(notice),
             sentence: sentence::sentence(notice),
+            trend: trend::trend(notice),
             description: clean(&notice.description, TEXT),
             fields: fields::fields(notice),
             list: Vec::new(),

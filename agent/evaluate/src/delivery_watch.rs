@@ -22,6 +22,8 @@ pub(super) struct Letters {
     pub(super) dead: Vec<DeadLetter>,
     /// Those that have just expired.
     pub(super) expired: Vec<DeadLetter>,
+    /// Those that a person has just given up.
+    pub(super) discarded: Vec<DeadLetter>,
     /// The destinations that accepted a message after the last refusal and after the last message about them.
     pub(super) accepting: BTreeSet<String>,
 }
@@ -58,7 +60,7 @@ impl DeliveryWatch {
         since
     }
 
-    /// Returns the transitions that follow from the dead letters there are, and from those that have just expired.
+    /// Returns the transitions that follow from the dead letters there are, and from those that have just gone.
     pub(super) fn transitions(
         &mut self,
         config: &Config,
@@ -67,6 +69,14 @@ impl DeliveryWatch {
     ) -> Vec<TransitionRecord> {
         let refused = by_destination(&letters.dead);
         let mut news = self.ended(config, letters, now);
+        for (destination, given_up) in by_destination(&letters.discarded) {
+            count_expired(destination, given_up.len());
+            if !refused.contains_key(destination)
+                && let Some(last) = self.open.remove(destination)
+            {
+                news.push(settled(&last, &given_up, now.max(last.at + Timestamp::TICK)));
+            }
+        }
         self.settled.retain(|destination, _| refused.contains_key(destination.as_str()));
         for (destination, refused) in refused {
             let newest = refused.iter().map(|letter| letter.refused_at).max();
@@ -137,10 +147,28 @@ fn report_expired(destination: &str, letters: &[&DeadLetter]) {
         destination.name = destination,
         messages = letters.len(),
         incident.id = letters.first().map(|letter| letter.incident_id.as_str()).unwrap_or_default(),
-        "refused messages have expired and are not tried again; this is the oldest incident of them"
+        "messages that were refused or waited have expired and are not tried again; this is the oldest incident of them"
     );
+    count_expired(destination, letters.len());
+}
+
+fn count_expired(destination: &str, messages: usize) {
     metrics::counter!(names::DELIVERIES, "destination" => destination.to_owned(), "outcome" => "expired")
-        .increment(letters.len() as u64);
+        .increment(messages as u64);
+}
+
+/// Ends an incident about a destination whose dead letters a person gave up.
+fn settled(last: &TransitionRecord, given_up: &[&DeadLetter], now: Timestamp) -> TransitionRecord {
+    let messages = if given_up.len() == 1 {
+        "1 message is".to_owned()
+    } else {
+        format!("{} messages are", given_up.len())
+    };
+    let mut end = own_fault::mended(last, &format!("{messages} given up"), now);
+    if let Some(fault) = &mut end.notice.own_fault {
+        fault.text = format!("Nobody heard of {} there: {}.", slos(given_up), reason(given_up));
+    }
+    end
 }
 
 fn expired(destination: &str, configured: bool, letters: &[&DeadLetter]) -> OwnFault {
@@ -188,7 +216,7 @@ fn about(destination: &str, letters: &[&DeadLetter]) -> About {
             title: format!("{destination} refuses messages"),
             text: format!("It refused messages about {}: {}.", slos(letters), reason(letters)),
         },
-        description: "Correct its settings or its secret, and they are tried again. `lookout deliver retry` tries at once.".to_owned(),
+        description: "Correct its settings or its secret, and they are tried again. `lookout deliver retry` tries at once, `lookout deliver discard` gives them up.".to_owned(),
     }
 }
 
@@ -281,6 +309,30 @@ mod tests {
         assert_eq!(restarted.unsettled(&dead), BTreeMap::from([("chat", at(201))]));
         let letters = Letters { dead, accepting, ..Letters::default() };
         assert_eq!(restarted.transitions(&config, &letters, at(300)), []);
+    }
+
+    #[test]
+    fn the_incident_ends_when_the_last_dead_letter_is_given_up() {
+        let mut config = config_of_urls(&["http://api.test/".parse().unwrap()], &UrlOptions::default());
+        config.destinations = ["chat", "pager"].map(destination).to_vec();
+        let mut watch = DeliveryWatch::default();
+        let given_up = |kept: usize| Letters {
+            dead: vec![letter("chat"); kept],
+            discarded: vec![DeadLetter {
+                error: "given up by ada: chat answered 401".to_owned(),
+                ..letter("chat")
+            }],
+            ..Letters::default()
+        };
+        for round in [10, 20] {
+            assert_eq!(watch.transitions(&config, &dead("chat"), at(round)).len(), 1);
+            assert_eq!(watch.transitions(&config, &given_up(1), at(round + 1)), [], "another one is left");
+            let ended = watch.transitions(&config, &given_up(0), at(round + 2));
+            assert_eq!(headline(&ended[0]), "[RESOLVED] lookout delivery chat: 1 message is given up");
+            let text = &ended[0].notice.own_fault.as_ref().unwrap().text;
+            assert_eq!(text, "Nobody heard of api-availability there: given up by ada: chat answered 401.");
+            assert_eq!(watch.transitions(&config, &Letters::default(), at(round + 3)), [], "once");
+        }
     }
 
     #[test]

@@ -364,7 +364,7 @@ impl Driver {
     async fn letters(&self, now: Timestamp) -> Result<Letters, LedgerError> {
         let destinations: Vec<String> =
             self.config.destinations.iter().map(|destination| destination.name.clone()).collect();
-        let mut dead = self.ledger.dead_letters(now).await?;
+        let mut dead = self.ledger.dead_letters().await?;
         dead.retain(|letter| destinations.contains(&letter.destination));
         let mut accepting = BTreeSet::new();
         for (destination, since) in self.delivery_watch.unsettled(&dead) {
@@ -378,7 +378,8 @@ impl Driver {
             Ok(letters) => expired.extend(letters),
             Err(error) => tracing::warn!(error = chain(&error), "messages of former destinations are kept"),
         }
-        Ok(Letters { dead, expired, accepting })
+        let discarded = self.ledger.take_discarded().await?;
+        Ok(Letters { dead, expired, discarded, accepting })
     }
 
     /// Reports faults of the ledger and of destinations. Returns whether there are deliveries.

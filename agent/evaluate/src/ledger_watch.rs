@@ -15,6 +15,9 @@ const ALERT: &str = "LookoutLedgerFailing";
 /// Least time between two messages about faults while the incident is open.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
 
+/// The title of a fault that keeps everything from being recorded.
+const NOT_RECORDED: &str = "nothing is recorded";
+
 /// The state of the incident about the ledger.
 #[derive(Debug, Default)]
 pub(super) struct LedgerWatch {
@@ -22,11 +25,15 @@ pub(super) struct LedgerWatch {
     open: Option<TransitionRecord>,
     /// Faults that were told of.
     faults: u64,
+    /// True if nothing was recorded when an earlier process ended: what it held in memory is gone.
+    is_interrupted: bool,
 }
 
 impl LedgerWatch {
     /// Goes on with an incident that was open before a restart.
     pub(super) fn resume(&mut self, opened: TransitionRecord) {
+        let fault = opened.notice.own_fault.as_ref();
+        self.is_interrupted = fault.is_some_and(|fault| fault.title == NOT_RECORDED);
         self.open = Some(opened);
     }
 
@@ -45,8 +52,8 @@ impl LedgerWatch {
                 own_fault::escalated(told, fault(health), now)
             }
             Some(told) if !is_new && health.not_recording.is_none() && now > told.at => {
-                let resolved = Self::resolved(told, health, now);
-                self.open = None;
+                let resolved = self.resolved(told, health, now);
+                (self.open, self.is_interrupted) = (None, false);
                 return Some(resolved);
             }
             _ => return None,
@@ -56,7 +63,21 @@ impl LedgerWatch {
         Some(told)
     }
 
-    fn resolved(told: &TransitionRecord, health: &Health, now: Timestamp) -> TransitionRecord {
+    fn resolved(&self, told: &TransitionRecord, health: &Health, now: Timestamp) -> TransitionRecord {
+        if self.is_interrupted {
+            let title = "it records again, without what was not recorded before the restart";
+            let mut resolved = own_fault::mended(told, title, now);
+            if let Some(fault) = &mut resolved.notice.own_fault {
+                let since = format::rfc3339(told.incident.detected_at);
+                fault.text = format!(
+                    "The agent was restarted while nothing was recorded. Counts and changes from {since} until then are \
+                     lost: the error budgets may look better than they are. {}",
+                    health.fault_text()
+                );
+                fault.text.truncate(fault.text.trim_end().len());
+            }
+            return resolved;
+        }
         if health.lost_rows == 0 {
             return own_fault::mended(told, "everything is recorded", now);
         }
@@ -72,7 +93,7 @@ impl LedgerWatch {
 
 fn fault(health: &Health) -> OwnFault {
     let title = match health.not_recording {
-        Some(_) => "nothing is recorded",
+        Some(_) => NOT_RECORDED,
         None => "its file had a fault",
     };
     OwnFault { title: title.to_owned(), text: health.fault_text() }
@@ -174,6 +195,35 @@ mod tests {
             let (change, _, sentence) = told(&mut watch, &damaged, 500).unwrap();
             assert_eq!((change, sentence.as_str()), ("escalated", "A fault was found: it is damaged."));
             assert_eq!(told(&mut watch, &damaged, 501).unwrap().0, "resolved");
+        }
+    }
+
+    #[test]
+    fn a_restart_while_nothing_is_recorded_loses_something_and_says_so() {
+        // the second restart is in a fault that was told of again
+        for faults in 1..=2 {
+            let mut before = LedgerWatch::default();
+            let full = |faults| health(faults, false, "Nothing is recorded: the disk is full.");
+            let mut told_last = None;
+            for fault in 1..=faults {
+                let second = Timestamp::from_seconds(100 * i64::try_from(fault).unwrap());
+                told_last = before.transition(&config(), &full(fault), second);
+            }
+            let mut watch = LedgerWatch::default();
+            watch.resume(told_last.unwrap());
+            let (change, headline, sentence) = told(&mut watch, &Health::default(), 500).unwrap();
+            assert_eq!(
+                (change, headline.as_str()),
+                (
+                    "resolved",
+                    "[RESOLVED] lookout ledger: it records again, without what was not recorded before the restart"
+                )
+            );
+            assert!(sentence.contains("from 1970-01-01T00:01:40Z until then are lost"), "{sentence}");
+            // the next fault has an end of its own
+            told(&mut watch, &full(1), 600).unwrap();
+            let (_, headline, _) = told(&mut watch, &health(1, true, "It was full."), 700).unwrap();
+            assert_eq!(headline, "[RESOLVED] lookout ledger: everything is recorded");
         }
     }
 

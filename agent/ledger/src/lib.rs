@@ -201,6 +201,30 @@ pub struct DeadLetter {
     pub error: String,
 }
 
+/// Dead letters that a person gives up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Discard {
+    /// Their destination; all when it is `None`.
+    pub destination: Option<String>,
+    /// Their incident; all when it is `None`.
+    pub incident: Option<String>,
+    /// The person.
+    pub actor: String,
+}
+
+impl Discard {
+    /// Returns whether a dead letter of a destination and an incident is meant.
+    pub(crate) fn means(&self, destination: &str, incident: &str) -> bool {
+        self.destination.as_deref().is_none_or(|name| name == destination)
+            && self.incident.as_deref().is_none_or(|id| id == incident)
+    }
+
+    /// Returns the reason for which a letter is kept no longer, with the one for which it was refused.
+    pub(crate) fn reason(&self, refused: &str) -> String {
+        format!("given up by {}: {refused}", self.actor)
+    }
+}
+
 /// Everything that a tick stores in one transaction.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tick<'t> {

@@ -17,7 +17,7 @@ use super::retention::{
 use super::working::{Waiting, WorkingSet};
 use super::{
     CorrectionStore, CountSeries, CountSpan, CountStore, DeadLetter, DecisionStore, DeliveryState,
-    DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, Ledger, LedgerError, MAX_SILENCES,
+    DeliveryStore, DeployStore, Discard, HeartbeatStore, IncidentStore, Ledger, LedgerError, MAX_SILENCES,
     ObjectiveStore, PauseStore, Resolution, SilenceStore, Tick,
 };
 use lookout_model::correction::IN_FORCE_FOR;
@@ -239,7 +239,7 @@ impl DeliveryStore for MemoryLedger {
         Ok(self.tables().working.newest_conversation(destination, service, since))
     }
 
-    async fn dead_letters(&self, _now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.tables().working.dead_letters())
     }
 
@@ -253,6 +253,14 @@ impl DeliveryStore for MemoryLedger {
         now: Timestamp,
     ) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.tables().working.expire_all_but(destinations, now).1)
+    }
+
+    async fn discard_dead_letters(&self, which: &Discard) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.tables().working.discard(which).1)
+    }
+
+    async fn take_discarded(&self) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.tables().working.take_discarded())
     }
 
     async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {

@@ -8,7 +8,7 @@ use lookout_model::{
     TransitionRecord,
 };
 
-use super::{CountSeries, DeadLetter, DeliveryState, Health, LedgerError, Tick};
+use super::{CountSeries, DeadLetter, DeliveryState, Discard, Health, LedgerError, Tick};
 
 /// Counts of good and bad events.
 #[async_trait]
@@ -95,7 +95,7 @@ pub trait DeliveryStore: IncidentStore {
     ) -> Result<Option<String>, LedgerError>;
 
     /// Returns the deliveries that were refused for good and have not expired, oldest first.
-    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError>;
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError>;
 
     /// Marks dead letters of incidents that are over as expired: those older than [`crate::DEAD_LETTER_RETENTION`], and the
     /// oldest beyond [`crate::DEAD_LETTERS_KEPT`]. Returns them, each once.
@@ -108,6 +108,14 @@ pub trait DeliveryStore: IncidentStore {
         destinations: &[String],
         now: Timestamp,
     ) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Marks dead letters that a person gives up as expired: nobody tries them again. Returns them.
+    async fn discard_dead_letters(&self, which: &Discard) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Returns the dead letters that were given up since the last call and the start.
+    async fn take_discarded(&self) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(Vec::new())
+    }
 
     /// Returns the last change of each incident in memory with a delivery that waits for a destination.
     async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError>;

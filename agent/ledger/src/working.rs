@@ -7,6 +7,7 @@ use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::DeadLetter;
 use lookout_model::{Followed, IncidentRecord, Notice, Timestamp, Told, TransitionRecord};
 
 pub(crate) use shed::{KEPT, Waiting};
@@ -30,6 +31,8 @@ pub(crate) struct WorkingSet {
     in_file_only: BTreeMap<String, u64>,
     /// Incidents of the file that cannot be read back.
     unreadable: BTreeSet<String>,
+    /// Dead letters that a person gave up, until it is told.
+    discarded: Vec<DeadLetter>,
 }
 
 /// An incident, its transitions and its deliveries.

@@ -284,12 +284,10 @@ impl WriteThroughLedger {
             _ => false,
         };
         let mut sentence = format!("A fault was found: {}.", chain(error));
-        if !whole {
-            sentence.push_str(&self.forget_what_was_in_the_file());
-        }
         if whole {
             sentence.push_str(" Everything in it was saved.");
         } else if file.check_file().await.is_err() {
+            sentence.push_str(&self.forget_what_was_in_the_file());
             match set_aside(&self.path, self.clock.now()) {
                 Ok(Some(aside)) => sentence.push_str(&set_aside_sentence(&aside)),
                 Ok(None) => sentence.push_str(" Counts from before are lost, and a new ledger begins."),

@@ -125,6 +125,41 @@ async fn the_fallback_hears_of_what_is_refused_and_of_the_end_though_that_is_tak
     assert_eq!((told("[TICKET] api"), told("[RESOLVED] api")), (3, 3), "{:#?}", slack.texts());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_that_is_given_up_ends_the_incident_about_its_destination() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, program, slack) = (Target::start().await, Program::start().await, Slack::start().await);
+    let config = write_config(folder.path(), &target, &program, &slack, PROBED_SLO);
+    let agent = Lookout::run(&config);
+    healthy(&agent).await;
+    let told = |head: &str| slack.texts().iter().filter(|text| text.starts_with(head)).count();
+    let token = folder.path().join("token").display().to_string();
+    let discard = |more: &[&str]| {
+        let access = ["--url", &agent.url, "--token-file", &token];
+        run_to_end(&[&["deliver", "discard"], more, &access].concat())
+    };
+    let unnamed = discard(&[]);
+    assert_eq!(unnamed.status.code(), Some(2), "{}", String::from_utf8_lossy(&unnamed.stderr));
+    target.answer(503);
+    for round in 1..=2 {
+        eventually("a page about the program", || async {
+            (told("[PAGE] lookout delivery program: program refuses messages") == round).then_some(())
+        })
+        .await;
+        let unknown = discard(&["program", "--incident", "inc-none"]);
+        assert_eq!(String::from_utf8_lossy(&unknown.stdout).trim(), "0 given up");
+        assert_eq!(String::from_utf8_lossy(&discard(&["program"]).stdout).trim(), "1 given up");
+        assert_eq!(letters(&agent).await, Vec::<String>::new());
+        eventually("the end", || async {
+            let ended = told("[RESOLVED] lookout delivery program: 1 message is given up");
+            (ended == round).then_some(())
+        })
+        .await;
+        // the end of the outage is refused as well
+        target.answer(200);
+    }
+}
+
 /// Returns whether a dead letter is shown by `lookout status` as text, as JSON, on its page, and by the gate.
 async fn shown(agent: &Lookout) -> [bool; 4] {
     let text = run_to_end(&["status", "--url", &agent.url]);

@@ -55,7 +55,7 @@ pub(super) async fn ready(extract::State(state): extract::State<State>) -> Respo
 
 /// Returns the body of a ready agent: a line for each destination that refuses messages.
 async fn undelivered(state: &State) -> String {
-    let letters = state.ledger.dead_letters(state.clock.now()).await.unwrap_or_default();
+    let letters = state.ledger.dead_letters().await.unwrap_or_default();
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();
     for letter in letters {
         *refused.entry(letter.destination).or_default() += 1;

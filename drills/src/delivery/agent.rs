@@ -100,17 +100,17 @@ impl Agent {
         }
     }
 
-    /// Returns what the ledger knows of the deliveries to Slack: the message of each, and when its attempt ended.
-    pub(super) async fn sent_to_slack(&self) -> Result<Vec<Sent>> {
+    /// Returns what the ledger knows of the deliveries to a destination: the message of each, and when its attempt ended.
+    pub(super) async fn sent_to(&self, destination: &str) -> Result<Vec<Sent>> {
         let options =
             SqliteConnectOptions::new().filename(self.config.with_file_name(LEDGER)).read_only(true);
         let mut ledger = options.connect().await.context("opening the ledger")?;
         let rows = sqlx::query_as::<_, Sent>(
             "select incident.id as incident, service, slo, change, at_ms, thread, ended_at_ms from delivery \
              join transition on transition.id = transition_id join incident on incident.id = delivery.incident_id \
-             where destination = 'slack' and service like 'svc-%' order by delivery.id",
+             where destination = $1 and service like 'svc-%' order by delivery.id",
         );
-        rows.fetch_all(&mut ledger).await.context("reading the deliveries of the ledger")
+        rows.bind(destination).fetch_all(&mut ledger).await.context("reading the deliveries of the ledger")
     }
 
     /// Returns a handle for requests, which fail while the agent is away.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,6 +17,13 @@ use programs::http::ask;
 use programs::on_path;
 use programs::running::Running;
 
+use super::recorder::now_ms;
+use super::wire::{Event, Wire};
+
+/// Time between two looks at the alerts of a group.
+pub(super) const GROUP_INTERVAL: Duration = Duration::from_secs(1);
+/// Time that the second of a pair leaves the first to notify.
+pub(super) const PEER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest time until an instance answers.
 const START: Duration = Duration::from_secs(20);
 
@@ -23,7 +31,9 @@ const START: Duration = Duration::from_secs(20);
 pub(super) struct Alertmanager {
     program: PathBuf,
     folder: PathBuf,
-    pub(super) address: SocketAddr,
+    address: SocketAddr,
+    /// The way on which the agent reaches it.
+    pub(super) wire: Arc<Wire>,
     cluster: SocketAddr,
     peer: SocketAddr,
     running: Option<Running>,
@@ -31,7 +41,7 @@ pub(super) struct Alertmanager {
 
 impl Alertmanager {
     /// Prepares an instance that tells its notifications to a webhook.
-    pub(super) fn new(
+    pub(super) async fn new(
         folder: &Path,
         webhook: &str,
         address: SocketAddr,
@@ -42,11 +52,13 @@ impl Alertmanager {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
         let config = format!(
             "route:\n  receiver: recorder\n  group_by: [service, slo, severity]\n  group_wait: 0s\n  \
-             group_interval: 1s\n  repeat_interval: 4h\nreceivers:\n  - name: recorder\n    \
-             webhook_configs: [{{ url: \"{webhook}\", send_resolved: true }}]\n"
+             group_interval: {}s\n  repeat_interval: 4h\nreceivers:\n  - name: recorder\n    \
+             webhook_configs: [{{ url: \"{webhook}\", send_resolved: true }}]\n",
+            GROUP_INTERVAL.as_secs()
         );
         std::fs::write(folder.join("alertmanager.yml"), config).context("configuring Alertmanager")?;
-        Ok(Self { program, folder: folder.to_owned(), address, cluster, peer, running: None })
+        let wire = Arc::new(Wire::start(address).await?);
+        Ok(Self { program, folder: folder.to_owned(), address, wire, cluster, peer, running: None })
     }
 
     pub(super) async fn start(&mut self, client: &Client) -> Result<()> {
@@ -56,8 +68,8 @@ impl Alertmanager {
             command.arg(format!("--web.listen-address={}", self.address));
             command.arg(format!("--cluster.listen-address={}", self.cluster));
             command.arg(format!("--cluster.peer={}", self.peer));
-            // the time that the second of a pair leaves the first to notify
-            command.arg("--cluster.peer-timeout=1s").arg("--cluster.settle-timeout=1s");
+            command.arg(format!("--cluster.peer-timeout={}s", PEER_TIMEOUT.as_secs()));
+            command.arg("--cluster.settle-timeout=1s");
         })?;
         self.running = Some(running);
         let ready = format!("http://{}/-/ready", self.address);
@@ -92,11 +104,14 @@ impl Alertmanager {
         let pause = Duration::from_millis(random.u64(500..4_000));
         if random.bool() {
             self.kill().await?;
+            self.wire.note(Event::Killed { at_ms: now_ms() });
             sleep(pause).await;
             return self.start(client).await;
         }
+        let from_ms = now_ms();
         self.signal("STOP").await?;
         sleep(pause).await;
+        self.wire.note(Event::Hung { from_ms, until_ms: now_ms() });
         self.signal("CONT").await
     }
 

@@ -10,16 +10,18 @@ pub(crate) mod recorder;
 pub(crate) mod targets;
 mod verdict;
 mod weather;
+pub(crate) mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fastrand::Rng;
 use reqwest::Client;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
@@ -29,6 +31,7 @@ use self::recorder::Recorder;
 use self::targets::Targets;
 use self::verdict::{Finding, Recorded, slack};
 use self::weather::{PERMANENT, Weather};
+use self::wire::Wire;
 use super::restore::free_address;
 use super::rollback::sha256;
 use super::{play, programs};
@@ -38,8 +41,14 @@ use ::programs::http::client;
 const SERVICES: usize = 10;
 /// SLOs of each service; all of them fail together.
 const SLOS: usize = 10;
+/// Paths at which the notifications of each Alertmanager arrive.
+const HOOKS: [&str; 2] = ["/1", "/2"];
 /// Number of incidents before everything heals.
 const INCIDENTS: usize = 200;
+/// One of so many faults of an Alertmanager may come while the other one has a fault.
+const BOTH: u8 = 6;
+/// Time in which an Alertmanager learns from the agent and from the other one what it forgot, after a fault.
+const LEARNS: Duration = Duration::from_secs(3);
 /// Longest life of the agent between two kills.
 const LIFE_MS: u64 = 2_600;
 /// Longest time for each step after the faults.
@@ -75,6 +84,8 @@ struct Stage {
     destinations: Destinations,
     /// The receiver of the notifications of both Alertmanagers.
     notified: Recorder,
+    /// The ways to both Alertmanagers.
+    wires: [Arc<Wire>; 2],
     agent: Agent,
 }
 
@@ -138,12 +149,17 @@ impl Faults {
             tokio::spawn(fail_and_recover(stage.targets.clone(), one, stage.api(), random.fork()))
         });
         let (stop, stopped) = watch::channel(false);
+        let turn = Arc::new(Mutex::new(()));
         let suffer = |mut one: Alertmanager, mut random: Rng| {
-            let (client, stopped) = (stage.client.clone(), stopped.clone());
+            let (client, stopped, turn) = (stage.client.clone(), stopped.clone(), Arc::clone(&turn));
             tokio::spawn(async move {
                 while !*stopped.borrow() {
-                    sleep(Duration::from_millis(random.u64(1_000..6_000))).await;
+                    sleep(Duration::from_millis(random.u64(1_000..4_000))).await;
+                    // what both forget at once, neither can tell
+                    let turn = turn.lock();
+                    let _alone = if random.u8(..BOTH) > 0 { Some(turn.await) } else { None };
                     one.suffer(&client, &mut random).await?;
+                    sleep(LEARNS).await;
                 }
                 Ok(one)
             })
@@ -196,9 +212,13 @@ impl Stage {
         };
         let notified = Recorder::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let (cluster, peer) = (free_address()?, free_address()?);
-        let hook = notified.url("/notified");
-        let mut first = Alertmanager::new(&folder.join("am-1"), &hook, free_address()?, (cluster, peer))?;
-        let mut second = Alertmanager::new(&folder.join("am-2"), &hook, free_address()?, (peer, cluster))?;
+        let hook = |path| notified.url(path);
+        let mut first =
+            Alertmanager::new(&folder.join("am-1"), &hook(HOOKS[0]), free_address()?, (cluster, peer))
+                .await?;
+        let mut second =
+            Alertmanager::new(&folder.join("am-2"), &hook(HOOKS[1]), free_address()?, (peer, cluster))
+                .await?;
         first.start(&client).await?;
         second.start(&client).await?;
         let token = format!("drill-{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
@@ -209,11 +229,12 @@ impl Stage {
             &targets,
             (SERVICES, SLOS),
             &destinations,
-            [first.address, second.address],
+            [first.wire.address, second.wire.address],
             (&token, &sha256(&token).await?),
         )?;
         let agent = Agent::new(lookout, folder, listen, client.clone());
-        Ok((Self { began, client, targets, destinations, notified, agent }, [first, second]))
+        let wires = [&first, &second].map(|one| Arc::clone(&one.wire));
+        Ok((Self { began, client, targets, destinations, notified, wires, agent }, [first, second]))
     }
 
     fn api(&self) -> Api {
@@ -350,7 +371,8 @@ impl Stage {
         for incident in &incidents {
             deliveries.insert(incident.id.clone(), api.deliveries(&incident.id).await?);
         }
-        let recorded = Recorded { incidents, deliveries, sent: self.agent.sent_to_slack().await? };
+        let (sent, posted) = (self.agent.sent_to("slack").await?, self.agent.sent_to("alertmanager").await?);
+        let recorded = Recorded { incidents, deliveries, sent, posted };
         let Destinations { slack: chat, pagerduty, webhook } = &self.destinations;
         let taken: Vec<_> = webhook.taken().into_iter().filter(is_about_a_service).collect();
         let seen: BTreeSet<String> =
@@ -376,7 +398,12 @@ impl Stage {
         findings.extend(verdict::webhook(&recorded, &taken));
         findings.extend(verdict::pagerduty(&recorded, &pagerduty.taken(), pagerduty.refused()));
         findings.extend(slack::judge(&recorded, &chat.taken(), &bounds));
-        findings.extend(verdict::alertmanager::judge(&recorded, &self.notified.taken()));
+        let notified = self.notified.taken();
+        let pair = self.wires.iter().zip(HOOKS).map(|(wire, hook)| verdict::alertmanager::Instance {
+            events: wire.events(),
+            told: notified.iter().filter(|one| one.path == hook).cloned().collect(),
+        });
+        findings.extend(verdict::alertmanagers(&recorded, &pair.collect::<Vec<_>>()));
         Ok(findings)
     }
 }

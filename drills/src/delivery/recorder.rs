@@ -125,7 +125,7 @@ impl Shared {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the ledger of the agent has the wall time, too")]
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     jiff::Timestamp::now().as_millisecond()
 }
 

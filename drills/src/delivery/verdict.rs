@@ -1,8 +1,13 @@
 //! The comparison of what the ledger holds with what each receiver took.
 
 pub(super) mod alertmanager;
+#[cfg(test)]
+mod alertmanager_tests;
+mod held;
+mod notified;
 pub(super) mod slack;
 pub(super) mod told;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,6 +29,8 @@ pub(super) struct Recorded {
     pub(super) deliveries: BTreeMap<String, Vec<Delivery>>,
     /// Transitions for Slack, with the message of each.
     pub(super) sent: Vec<Sent>,
+    /// Transitions for Alertmanager.
+    pub(super) posted: Vec<Sent>,
 }
 
 impl Recorded {
@@ -96,6 +103,15 @@ pub(super) fn webhook(recorded: &Recorded, taken: &[Taken]) -> Vec<Finding> {
         finding(unknown == 0, format!("webhook: {unknown} transitions that the ledger does not have")),
         finding(unmarked == 0, format!("webhook: {unmarked} repetitions without a mark, {marked} with one")),
     ]
+}
+
+/// Returns the findings about both Alertmanagers together: what they accepted, and what they told.
+pub(super) fn alertmanagers(recorded: &Recorded, instances: &[alertmanager::Instance]) -> Vec<Finding> {
+    let incidents = alertmanager::Incidents::of(recorded, instances);
+    let mut findings = wire::judge(&incidents);
+    findings.extend(notified::judge(&incidents));
+    findings.extend(alertmanager::judge(&incidents));
+    findings
 }
 
 /// Returns the findings about PagerDuty: one alert per incident, which is resolved at the end.
@@ -173,7 +189,7 @@ mod tests {
         let of = |destination| ["opened", "resolved"].map(|change| delivery(destination, change));
         let deliveries = incidents.iter().map(|one| (one.id.clone(), [of("slack"), of("webhook")].concat()));
         let deliveries = deliveries.collect();
-        Recorded { incidents, deliveries, sent: Vec::new() }
+        Recorded { incidents, deliveries, sent: Vec::new(), posted: Vec::new() }
     }
 
     #[test]

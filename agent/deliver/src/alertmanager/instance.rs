@@ -9,6 +9,7 @@ use lookout_runtime::events::names;
 use url::Url;
 
 use super::alert::SKEW_NOISE_MS;
+use super::catch_up::Missed;
 use super::quarantine::Quarantine;
 use crate::breaker::Breaker;
 use crate::http;
@@ -27,6 +28,8 @@ pub(super) struct Instance {
     pub(super) passwords: Vec<Secret>,
     pub(super) breaker: Breaker,
     pub(super) quarantine: Quarantine,
+    /// What it did not accept while another instance did.
+    pub(super) missed: Missed,
     /// Held during a refresh.
     pub(super) refreshing: tokio::sync::Mutex<()>,
     state: Mutex<InstanceState>,
@@ -45,6 +48,7 @@ impl Instance {
             api,
             breaker: Breaker::default(),
             quarantine: Quarantine::default(),
+            missed: Missed::default(),
             refreshing: tokio::sync::Mutex::default(),
             state: Mutex::new(InstanceState { instance: shown.clone(), ..InstanceState::default() }),
             shown,

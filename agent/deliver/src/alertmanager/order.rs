@@ -136,6 +136,20 @@ impl Order {
         (read, delivered)
     }
 
+    /// Returns the states of alerts that were delivered last, by their labels.
+    pub(super) fn states(&self, labels: &BTreeSet<String>) -> Vec<State> {
+        let all = self.locked();
+        let last = labels.iter().filter_map(|labels| all.told.get(labels)?.last.as_ref());
+        last.map(|last| last.state.clone()).collect()
+    }
+
+    /// Returns those of these labels whose alerts were delivered since an instant.
+    pub(super) fn changed_since(&self, labels: &BTreeSet<String>, since: Instant) -> BTreeSet<String> {
+        let all = self.locked();
+        let changed = |labels: &&String| all.told.get(*labels).is_some_and(|told| told.changed_since(since));
+        labels.iter().filter(changed).cloned().collect()
+    }
+
     /// Returns the states that were delivered while these alerts were being posted.
     pub(super) fn overtaken(&self, templates: &[AlertTemplate<'_>], since: Instant) -> Vec<State> {
         let all = self.locked();
@@ -144,7 +158,7 @@ impl Order {
 }
 
 /// Returns the labels of an alert as one text.
-fn key(template: &AlertTemplate<'_>) -> String {
+pub(super) fn key(template: &AlertTemplate<'_>) -> String {
     let labels = template.labels();
     let mut key = String::new();
     for (name, value) in &labels {

@@ -80,7 +80,7 @@ impl Poster {
         // first, so that an alert that is refused lets no earlier end through
         let mut templates = newest(told);
         templates.retain(|template| !is_refused(template));
-        self.post_to(&[instance], &templates, None, Some(read_at)).await
+        self.post_to(&[instance], &templates, None, Some(read_at)).await.1
     }
 
     /// Posts the alert that always fires. Fails when the instance cannot be reached.

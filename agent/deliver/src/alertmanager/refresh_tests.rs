@@ -20,7 +20,7 @@ const ALERTS: u32 = 3000;
 
 /// Two instances that keep the ends of their alerts.
 #[derive(Default)]
-struct Pair {
+pub(super) struct Pair {
     /// By instance and start of the alert.
     ends: Mutex<BTreeMap<(String, String), Timestamp>>,
     /// The alerts that ended before they were repeated.
@@ -30,7 +30,7 @@ struct Pair {
 }
 
 /// The network between the agent and the pair.
-struct InMemory(Arc<Pair>, TokioClock);
+pub(super) struct InMemory(pub(super) Arc<Pair>, pub(super) TokioClock);
 
 #[async_trait]
 impl Transport for InMemory {
@@ -60,7 +60,7 @@ impl Transport for InMemory {
 }
 
 impl Pair {
-    fn hang(&self, host: &str, hangs: bool) {
+    pub(super) fn hang(&self, host: &str, hangs: bool) {
         let mut hanging = self.hanging.lock().unwrap();
         if hangs {
             hanging.insert(host.to_owned())
@@ -70,7 +70,7 @@ impl Pair {
     }
 
     /// Returns the number of alerts that fire at an instance.
-    fn firing(&self, host: &str, now: Timestamp) -> usize {
+    pub(super) fn firing(&self, host: &str, now: Timestamp) -> usize {
         let ends = self.ends.lock().unwrap();
         ends.iter().filter(|((at, _), end)| at == host && **end > now).count()
     }
@@ -87,7 +87,7 @@ fn opened_before(now: Timestamp) -> Vec<TransitionRecord> {
     opened.collect()
 }
 
-fn pair(transport: Box<dyn Transport>, clock: TokioClock, watchdog: bool) -> Arc<dyn Receiver> {
+pub(super) fn pair(transport: Box<dyn Transport>, clock: TokioClock, watchdog: bool) -> Arc<dyn Receiver> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let urls = ["http://one:9093", "http://two:9093"].map(|url| Url::parse(url).unwrap());
     let settings = Settings { urls: urls.to_vec(), watchdog, ..Settings::default() };

@@ -14,7 +14,7 @@ use crate::group::{Batch, Grouping, Key, Update, Waiting};
 use crate::message::is_over;
 use crate::{Receiver, Refused, Retry};
 use lookout_ledger::LedgerError;
-use lookout_model::{Delivery, DeliveryResult, END_REPEATED_FOR, Timestamp};
+use lookout_model::{Delivery, DeliveryResult, END_REPEATED_FOR, Timestamp, TransitionRecord};
 use lookout_runtime::events::names;
 
 /// Number of deliveries read from the ledger at once, when each goes alone.
@@ -57,7 +57,7 @@ impl Sender {
     pub(super) async fn show_progress(&self) -> Result<Option<Timestamp>, LedgerError> {
         let (due, waiting) = self.ports.ledger.waiting(&self.name).await?;
         metrics::gauge!(names::DELIVERIES_WAITING, "destination" => self.name.clone()).set(waiting as f64);
-        let letters = self.ports.ledger.dead_letters(self.ports.clock.now()).await?;
+        let letters = self.ports.ledger.dead_letters().await?;
         let dead = letters.iter().filter(|letter| letter.destination == self.name).count();
         metrics::gauge!(names::DEAD_LETTERS, "destination" => self.name.clone()).set(dead as f64);
         metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => format!("deliver {}", self.name))
@@ -320,7 +320,13 @@ impl Sender {
     pub(super) async fn refresh(&self) -> Result<(), String> {
         let since = self.ports.clock.now() - END_REPEATED_FOR;
         let latest = self.ports.ledger.latest_transitions(since).await;
-        let latest = latest.map_err(|error| with_cause(&error))?;
+        let mut latest = latest.map_err(|error| with_cause(&error))?;
+        // an end is repeated once it was told: before that, a delivery still tells what came before it
+        let waiting = self.ports.ledger.latest_of_waiting(&self.name).await;
+        let waiting = waiting.map_err(|error| with_cause(&error))?;
+        let slo = |one: &TransitionRecord| (one.incident.service.clone(), one.incident.slo.clone());
+        let ends: BTreeSet<_> = waiting.iter().filter(|one| is_over(&one.notice)).map(slo).collect();
+        latest.retain(|one| !is_over(&one.notice) || !ends.contains(&slo(one)));
         self.receiver.refresh(&latest).await.map_err(|refused| refused.error)
     }
 

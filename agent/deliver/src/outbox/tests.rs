@@ -168,6 +168,30 @@ async fn open_incidents_are_refreshed_every_half_minute() {
     assert_eq!(*scene.receiver.refreshed.borrow(), 5, "at once and four times since");
 }
 
+/// An alert would end, fire and end again at its receiver.
+#[tokio::test(start_paused = true)]
+async fn an_end_that_waits_to_be_told_is_not_repeated() {
+    let scene = Scene::open([]);
+    for fault in 1..=2 {
+        scene.receiver.answers.lock().unwrap().extend([Retry::BackOff; 60]);
+        let before = *scene.receiver.refreshed.borrow();
+        let [opened, _, _, resolved] = lifecycle(scene.ports.clock.now(), &["chat"]);
+        scene.store(&[opened, resolved]).await;
+        tokio::time::sleep(Duration::from_secs(65)).await;
+        let refreshed = *scene.receiver.refreshed.borrow() - before;
+        assert_eq!(refreshed, 0, "fault {fault}: the end waits");
+        scene.receiver.answers.lock().unwrap().clear();
+        // the longest pause between two attempts, and one between two refreshes
+        tokio::time::sleep(Duration::from_secs(95)).await;
+        let last = scene.receiver.told.borrow().last().map(|(_, change)| change.clone());
+        assert_eq!(last.as_deref(), Some("resolved"), "fault {fault}");
+        assert!(
+            *scene.receiver.refreshed.borrow() > before,
+            "fault {fault}: the end was told, and is repeated"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refused_message_goes_to_the_fallback_and_is_a_dead_letter_too() {
     let scene = Scene::with_fallback([Retry::Never], Some("mail"));
@@ -177,7 +201,7 @@ async fn a_refused_message_goes_to_the_fallback_and_is_a_dead_letter_too() {
     let ledger = &scene.ports.ledger;
     let due = ledger.due_deliveries("mail", T0, 9).await.unwrap();
     assert_eq!(due.iter().map(|delivery| &delivery.notice).collect::<Vec<_>>(), [&opened.notice]);
-    assert_eq!(ledger.dead_letters(T0).await.unwrap().len(), 1);
+    assert_eq!(ledger.dead_letters().await.unwrap().len(), 1);
     assert_eq!(ledger.retry_dead_letters(Some("chat"), T0).await.unwrap(), 1);
     scene.ports.wake.notify_waiters();
     scene.told(3).await;

@@ -25,6 +25,7 @@ pub(super) fn payload(message: &Message) -> Value {
     let headline = escape(&message.headline, HEADER);
     let sentence = escape(&message.sentence, TEXT);
     let mut blocks = vec![section(&sentence)];
+    blocks.extend(message.trend.iter().map(|trend| section(&escape(trend, LINE))));
     if !message.description.is_empty() {
         blocks.push(section(&escape(&message.description, TEXT)));
     }

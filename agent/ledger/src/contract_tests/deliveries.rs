@@ -200,12 +200,12 @@ async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
         ledger.end_attempt(delivery.id, T0, &refused()).await.unwrap();
     }
     assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
-    let letters = ledger.dead_letters(T0).await.unwrap();
+    let letters = ledger.dead_letters().await.unwrap();
     let told: Vec<_> = letters.iter().map(|letter| (letter.change.as_str(), letter.error.as_str())).collect();
     assert_eq!(told, [("opened", "slack answered 401"), ("escalated", "slack answered 401")]);
     assert_eq!(ledger.retry_dead_letters(Some("pager"), T0).await.unwrap(), 0);
     assert_eq!(ledger.retry_dead_letters(Some("slack"), T0).await.unwrap(), 2);
-    assert_eq!(ledger.dead_letters(T0).await.unwrap(), []);
+    assert_eq!(ledger.dead_letters().await.unwrap(), []);
     let first = due(ledger, "slack", T0).await.remove(0);
     assert_eq!(first.notice.change, Change::Opened, "in their order");
     deliver(ledger, &first, None).await;
@@ -228,7 +228,7 @@ async fn a_dead_letter_outlives_a_long_weekend_and_expires_once(ledger: &dyn Led
     refuse(ledger, "slack", T0).await;
     let much_later = T0 + 60 * DAY;
     assert_eq!(ledger.expire_dead_letters(much_later).await.unwrap(), [], "the incident is open");
-    assert_eq!(ledger.dead_letters(much_later).await.unwrap().len(), 2);
+    assert_eq!(ledger.dead_letters().await.unwrap().len(), 2);
     ledger.commit(&[], &[resolved]).await.unwrap();
     refuse(ledger, "slack", over).await;
     // twice: a refusal after another try begins no shorter time
@@ -247,8 +247,60 @@ async fn a_dead_letter_outlives_a_long_weekend_and_expires_once(ledger: &dyn Led
     let changes: Vec<_> = expired.iter().map(|letter| letter.change.as_str()).collect();
     assert_eq!(changes, ["opened", "escalated", "resolved"]);
     assert_eq!(ledger.expire_dead_letters(last).await.unwrap(), [], "once");
-    assert_eq!(ledger.dead_letters(last).await.unwrap(), []);
+    assert_eq!(ledger.dead_letters().await.unwrap(), []);
     assert_eq!(ledger.retry_dead_letters(None, last).await.unwrap(), 0);
+}
+
+async fn a_dead_letter_that_is_given_up_is_not_tried_again(ledger: &dyn Ledger) {
+    let [opened, ..] = lifecycle(T0, &["slack", "pager"]);
+    let [other, ..] = lifecycle(T0 + TICK, &["slack"]);
+    ledger.commit(&[], &[opened.clone(), other.clone()]).await.unwrap();
+    refuse(ledger, "slack", T0 + TICK).await;
+    refuse(ledger, "pager", T0 + TICK).await;
+    let discard = |destination: Option<&str>, incident: Option<&str>| Discard {
+        destination: destination.map(str::to_owned),
+        incident: incident.map(str::to_owned),
+        actor: "ada".to_owned(),
+    };
+    let elsewhere = discard(Some("pager"), Some(&other.incident.id));
+    assert_eq!(ledger.discard_dead_letters(&elsewhere).await.unwrap(), []);
+    // twice: by destination and incident, and by destination
+    for (which, left) in
+        [(discard(Some("slack"), Some(&opened.incident.id)), 2), (discard(Some("slack"), None), 1)]
+    {
+        let given_up = ledger.discard_dead_letters(&which).await.unwrap();
+        let told: Vec<_> =
+            given_up.iter().map(|one| (one.destination.as_str(), one.error.as_str())).collect();
+        assert_eq!(told, [("slack", "given up by ada: slack answered 401")]);
+        assert_eq!(ledger.discard_dead_letters(&which).await.unwrap(), [], "once");
+        assert_eq!(ledger.dead_letters().await.unwrap().len(), left);
+    }
+    assert_eq!(ledger.retry_dead_letters(None, T0).await.unwrap(), 1, "the pager's");
+    assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
+    let states = ledger.deliveries_of(&opened.incident.id).await.unwrap();
+    let error = states.iter().find(|one| one.destination == "slack").and_then(|one| one.error.clone());
+    assert_eq!(error.as_deref(), Some("given up by ada: slack answered 401"), "it is on record");
+}
+
+async fn what_a_former_destination_has_expires_once(ledger: &dyn Ledger) {
+    let [opened, escalated, ..] = lifecycle(T0, &["slack", "former"]);
+    ledger.commit(&[], &[opened, escalated]).await.unwrap();
+    let first = due(ledger, "former", T0).await.remove(0);
+    ledger.begin_attempt(first.id, T0).await.unwrap();
+    let refused = DeliveryResult::Failed { error: "former answered 410".to_owned() };
+    ledger.end_attempt(first.id, T0, &refused).await.unwrap();
+    let all = ["slack".to_owned(), "former".to_owned()];
+    assert_eq!(ledger.expire_all_but(&all, T0).await.unwrap(), []);
+    for round in 0..2 {
+        let expired = ledger.expire_all_but(&all[..1], T0 + TICK).await.unwrap();
+        let told: Vec<_> = expired.iter().map(|one| (one.change.as_str(), one.error.as_str())).collect();
+        let expected = [("opened", "former answered 410"), ("escalated", "it is no destination any more")];
+        assert_eq!(told, if round == 0 { &expected[..] } else { &[] }, "round {round}");
+        assert_eq!(ledger.waiting("former").await.unwrap(), (None, 0));
+        assert_eq!(ledger.dead_letters().await.unwrap(), []);
+        assert_eq!(ledger.waiting("slack").await.unwrap().1, 2, "others keep what they wait for");
+    }
+    assert_eq!(ledger.retry_dead_letters(None, T0 + TICK).await.unwrap(), 0);
 }
 
 async fn an_accepted_message_is_known_by_its_destination_and_time(ledger: &dyn Ledger) {
@@ -313,6 +365,8 @@ promises! {
     what_is_over_stays_over
     a_dead_letter_is_seen_and_can_be_tried_again
     a_dead_letter_outlives_a_long_weekend_and_expires_once
+    a_dead_letter_that_is_given_up_is_not_tried_again
+    what_a_former_destination_has_expires_once
     an_accepted_message_is_known_by_its_destination_and_time
     a_refused_one_that_is_delivered_late_is_followed_by_what_came_after_it
     a_transition_can_be_forwarded_once

@@ -15,6 +15,7 @@ mod hours;
 mod incident_rows;
 mod incidents;
 mod inspect;
+mod letters;
 mod objectives;
 mod outbox;
 mod pauses;

@@ -4,7 +4,7 @@ use core::cmp::Reverse;
 use std::sync::Arc;
 
 use super::{Entry, State, WorkingSet, is_same};
-use crate::{DEAD_LETTER_RETENTION, DEAD_LETTERS_KEPT, DeadLetter, DeliveryState, NO_DESTINATION};
+use crate::{DEAD_LETTER_RETENTION, DEAD_LETTERS_KEPT, DeadLetter, DeliveryState, Discard, NO_DESTINATION};
 use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp, TransitionRecord};
 
 impl WorkingSet {
@@ -172,6 +172,25 @@ impl WorkingSet {
         self.queues.retain(|destination, _| destinations.contains(destination));
         let letters = self.mark_expired(&ids);
         (ids, letters)
+    }
+
+    /// Marks the dead letters that a person gives up as expired. Returns them with their ids.
+    pub(crate) fn discard(&mut self, which: &Discard) -> (Vec<i64>, Vec<DeadLetter>) {
+        let mut ids = Vec::new();
+        for (id, entry) in self.deliveries.iter_mut().filter(|(_, entry)| entry.is_dead_letter()) {
+            if which.means(&entry.destination, &entry.transition.incident.id) {
+                entry.last_error = Some(which.reason(entry.last_error.as_deref().unwrap_or_default()));
+                ids.push(*id);
+            }
+        }
+        let letters = self.mark_expired(&ids);
+        self.discarded.extend(letters.iter().cloned());
+        (ids, letters)
+    }
+
+    /// Returns what was given up since the last call.
+    pub(crate) fn take_discarded(&mut self) -> Vec<DeadLetter> {
+        core::mem::take(&mut self.discarded)
     }
 
     fn mark_expired(&mut self, ids: &[i64]) -> Vec<DeadLetter> {

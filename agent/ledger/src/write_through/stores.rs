@@ -8,9 +8,11 @@ use lookout_model::{
 };
 
 use super::WriteThroughLedger;
+use crate::working::WorkingSet;
 use crate::{
     CorrectionStore, CountSeries, CountStore, DeadLetter, DecisionStore, DeliveryState, DeliveryStore,
-    DeployStore, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore, PauseStore, ProbeHistoryStore,
+    DeployStore, Discard, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore, PauseStore,
+    ProbeHistoryStore,
 };
 
 #[async_trait]
@@ -117,21 +119,12 @@ impl DeliveryStore for WriteThroughLedger {
         Ok(self.working().newest_conversation(destination, service, since))
     }
 
-    async fn dead_letters(&self, _now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.working().dead_letters())
     }
 
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        let (ids, expired) = {
-            let mut working = self.working();
-            let (ids, expired) = working.expire(now);
-            working.hold(&ids);
-            (ids, expired)
-        };
-        if !ids.is_empty() {
-            self.store_progress(&ids).await;
-        }
-        Ok(expired)
+        Ok(self.give_up(|working| working.expire(now)).await)
     }
 
     async fn expire_all_but(
@@ -153,6 +146,14 @@ impl DeliveryStore for WriteThroughLedger {
             self.count_in_file_only().await?;
         }
         Ok(expired)
+    }
+
+    async fn discard_dead_letters(&self, which: &Discard) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.give_up(|working| working.discard(which)).await)
+    }
+
+    async fn take_discarded(&self) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.working().take_discarded())
     }
 
     async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {
@@ -212,6 +213,25 @@ impl DeliveryStore for WriteThroughLedger {
             self.writable()?.make_due().await?;
         }
         Ok(ids.len() as u64)
+    }
+}
+
+impl WriteThroughLedger {
+    /// Marks deliveries as expired, in memory and in the file. Returns them.
+    async fn give_up(
+        &self,
+        mark: impl FnOnce(&mut WorkingSet) -> (Vec<i64>, Vec<DeadLetter>) + Send,
+    ) -> Vec<DeadLetter> {
+        let (ids, letters) = {
+            let mut working = self.working();
+            let (ids, letters) = mark(&mut working);
+            working.hold(&ids);
+            (ids, letters)
+        };
+        if !ids.is_empty() {
+            self.store_progress(&ids).await;
+        }
+        letters
     }
 }
 

@@ -106,8 +106,8 @@ impl DeliveryStore for Disk {
         self.memory.forward(notice, destination).await
     }
 
-    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        self.memory.dead_letters(now).await
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.memory.dead_letters().await
     }
 
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
@@ -120,6 +120,10 @@ impl DeliveryStore for Disk {
         now: Timestamp,
     ) -> Result<Vec<DeadLetter>, LedgerError> {
         self.memory.expire_all_but(destinations, now).await
+    }
+
+    async fn discard_dead_letters(&self, which: &Discard) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.memory.discard_dead_letters(which).await
     }
 
     async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {

@@ -8,7 +8,7 @@ use lookout_model::Scope;
 use serde::{Deserialize, Serialize};
 
 use crate::{Problem, ReceiverRow, State, auth};
-use lookout_ledger::{DeadLetter, DeliveryState};
+use lookout_ledger::{DeadLetter, DeliveryState, Discard};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Deliveries {
@@ -33,6 +33,18 @@ pub(super) struct Parameters {
     destination: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GivenUp {
+    destination: Option<String>,
+    incident: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Discarded {
+    discarded: usize,
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct Retried {
     retried: u64,
@@ -44,7 +56,7 @@ pub(super) async fn list(
     parameters: Result<Query<OfIncident>, QueryRejection>,
 ) -> Result<Json<Deliveries>, Problem> {
     let incident = super::query(parameters)?.incident;
-    let letters = state.ledger.dead_letters(state.clock.now()).await;
+    let letters = state.ledger.dead_letters().await;
     let dead_letters = letters.map_err(|error| Problem::ledger(&error))?;
     let deliveries = match &incident {
         Some(incident) => {
@@ -68,4 +80,28 @@ pub(super) async fn retry(
     state.wake.notify_waiters();
     tracing::info!(actor = token.name, deliveries = retried, "deliveries are tried again");
     Ok(Json(Retried { retried }))
+}
+
+/// `POST /api/v1/deliveries/discard?destination=&incident=`: gives up dead letters of a destination, of an incident, or of both.
+pub(super) async fn discard(
+    extract::State(state): extract::State<State>,
+    headers: HeaderMap,
+    parameters: Result<Query<GivenUp>, QueryRejection>,
+) -> Result<Json<Discarded>, Problem> {
+    let token = auth::require(&state.config.tokens, &headers, Scope::Deliver)?;
+    let GivenUp { destination, incident } = super::query(parameters)?;
+    if destination.is_none() && incident.is_none() {
+        return Err(Problem::bad_request("bad_query", "name a destination, an incident or both"));
+    }
+    let which = Discard { destination, incident, actor: token.name.clone() };
+    let letters = state.ledger.discard_dead_letters(&which).await;
+    let discarded = letters.map_err(|error| Problem::ledger(&error))?.len();
+    tracing::warn!(
+        actor = token.name,
+        deliveries = discarded,
+        destination.name = which.destination,
+        incident.id = which.incident,
+        "refused messages are given up"
+    );
+    Ok(Json(Discarded { discarded }))
 }

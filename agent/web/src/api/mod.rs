@@ -38,6 +38,7 @@ pub(super) fn routes() -> Router<State> {
         .route("/deploys", get(deploys::list).post(deploys::mark))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/retry", post(deliveries::retry))
+        .route("/deliveries/discard", post(deliveries::discard))
         .route("/drills", post(drills::begin))
         .route("/corrections", get(corrections::list).post(corrections::add))
         .route("/corrections/{id}/revoke", post(corrections::revoke))

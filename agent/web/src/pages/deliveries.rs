@@ -133,7 +133,7 @@ fn alert_rows(state: &State, now: Timestamp) -> Vec<AlertRow> {
 /// `GET /deliveries`
 pub(crate) async fn show(extract::State(state): extract::State<State>) -> Response {
     let now = state.clock.now();
-    let letters = match state.ledger.dead_letters(now).await {
+    let letters = match state.ledger.dead_letters().await {
         Ok(letters) => letters,
         Err(error) => return Problem::ledger(&error).into_response(),
     };

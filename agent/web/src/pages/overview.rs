@@ -91,7 +91,7 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
         deploys: deploys.iter().map(|row| DeployRow::new(row, now)).collect(),
         ledger_fails,
         ledger_is_down: snapshot.ledger_is_down,
-        dead_letters: dead_letters(&state, now).await,
+        dead_letters: dead_letters(&state).await,
         refused_config: refused_config(&state, now),
         lost_addresses: lost_addresses(&state, now),
         agent: agent(&state),
@@ -270,8 +270,8 @@ fn agent(state: &State) -> String {
 }
 
 /// Returns a sentence for each dead letter.
-async fn dead_letters(state: &State, now: Timestamp) -> Vec<String> {
-    let letters = state.ledger.dead_letters(now).await.unwrap_or_default();
+async fn dead_letters(state: &State) -> Vec<String> {
+    let letters = state.ledger.dead_letters().await.unwrap_or_default();
     let sentence = |letter: DeadLetter| {
         let DeadLetter { destination, incident_id, slo_id, change, error, .. } = letter;
         format!("{destination} does not know that {incident_id} of {slo_id} is {change}: {error}")

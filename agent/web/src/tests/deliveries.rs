@@ -54,6 +54,24 @@ async fn dead_letters_are_shown_and_tried_again_by_destination() {
     assert_eq!(unknown.problem(), (400, "bad_query".to_owned()));
 }
 
+#[tokio::test]
+async fn dead_letters_are_given_up_by_destination_and_incident() {
+    let (router, ledger) = routed(&Fixture::burning().with_token(&["deliver"]));
+    let other = DeadLetter { incident_id: "inc-2".to_owned(), ..letter("chat") };
+    ledger.dead_letters.lock().unwrap().extend([letter("chat"), other, letter("pager")]);
+    let all = send(&router, post("deliveries/discard", Some("secret"), "")).await;
+    assert_eq!(all.problem(), (400, "bad_query".to_owned()), "nothing is given up by mistake");
+    for (which, gone) in
+        [("destination=chat&incident=inc-2", 1), ("incident=inc-2", 0), ("destination=chat", 1)]
+    {
+        let answer = send(&router, post(&format!("deliveries/discard?{which}"), Some("secret"), "")).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({ "discarded": gone })), "{which}");
+    }
+    let left: Vec<_> =
+        ledger.dead_letters.lock().unwrap().iter().map(|one| one.destination.clone()).collect();
+    assert_eq!(left, ["pager"]);
+}
+
 fn receivers(failure: Option<&str>, state: HeldState) -> Vec<ReceiverRow> {
     let silence = HeldSilence {
         id: "s-1".to_owned(),
@@ -125,7 +143,7 @@ async fn refused_messages_have_a_page_that_tells_what_to_do() {
 async fn only_who_may_deliver_tries_again_and_drills() {
     let (router, ledger) = routed(&Fixture::burning().with_token(&["ask", "mark", "correct"]));
     ledger.dead_letters.lock().unwrap().push(letter("chat"));
-    for path in ["deliveries/retry", "drills"] {
+    for path in ["deliveries/retry", "deliveries/discard?destination=chat", "drills"] {
         for (token, status, code) in [
             (None, 401, "token_missing"),
             (Some("guess"), 401, "token_unknown"),

@@ -128,7 +128,7 @@ impl DeliveryStore for FakeLedger {
         self.books.forward(notice, destination).await
     }
 
-    async fn dead_letters(&self, _: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+    async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError> {
         self.works()?;
         Ok(self.dead_letters.lock().unwrap().clone())
     }
@@ -145,6 +145,18 @@ impl DeliveryStore for FakeLedger {
     ) -> Result<Vec<DeadLetter>, LedgerError> {
         self.works()?;
         self.books.expire_all_but(destinations, now).await
+    }
+
+    async fn discard_dead_letters(&self, which: &Discard) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.works()?;
+        let is_meant = |letter: &DeadLetter| {
+            which.destination.as_ref().is_none_or(|name| *name == letter.destination)
+                && which.incident.as_ref().is_none_or(|id| *id == letter.incident_id)
+        };
+        let mut letters = self.dead_letters.lock().unwrap();
+        let (given_up, kept) = letters.drain(..).partition(is_meant);
+        *letters = kept;
+        Ok(given_up)
     }
 
     async fn latest_of_waiting(&self, destination: &str) -> Result<Vec<TransitionRecord>, LedgerError> {

@@ -1,203 +1,201 @@
-//! The notifications of the Alertmanagers. An alert names its incident by its labels and its start.
+//! The alerts of both Alertmanagers, in two places: what they accepted, and what they told.
+//!
+//! An Alertmanager holds alerts in memory and tells them once in a while. So it cannot tell each transition that it accepted:
+//! it may be killed first, or take the end and the next start of an alert before it looks again. Such a transition is counted,
+//! and only where the record of accepted posts shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::held::Held;
+use super::told::Sent;
 use super::{Finding, Recorded, finding, text};
 use crate::delivery::agent::Incident;
 use crate::delivery::recorder::Taken;
+use crate::delivery::wire::{Alert, Event, Posted};
 
-/// The labels of an alert that name the SLO, and its start in milliseconds.
-type Key = (String, String, i64);
+/// Time by which the agent posts the end of a short incident before its start: an end that lies ahead of the clock of an
+/// Alertmanager ends nothing.
+const EARLY_MS: i64 = 2_000;
 
-/// Time for which the second of a pair may still notify what it saw before the first told the end: it waits for the first
-/// with what it saw.
-const HANDOVER_MS: i64 = 2_000;
-
-/// Notifications about one incident.
-#[derive(Default)]
-struct Heard {
-    fired: bool,
-    /// The instants at which its end was told.
-    ends: Vec<i64>,
-    /// The instance that told the end last, and when.
-    over: Option<(String, i64)>,
-    /// Number of times that it fired after it was resolved.
-    again: usize,
-    /// Number of times that the other instance was late to tell that it fired.
-    late: usize,
-    identities: BTreeSet<String>,
+/// What happened at one Alertmanager.
+pub(crate) struct Instance {
+    pub(crate) events: Vec<Event>,
+    /// Its notifications.
+    pub(crate) told: Vec<Taken>,
 }
 
-/// Returns the findings about the notifications of both Alertmanagers together: each incident fires, is resolved, and
-/// fires again only when it reopened.
-pub(crate) fn judge(recorded: &Recorded, taken: &[Taken]) -> Vec<Finding> {
-    let heard = heard(taken);
-    let of = |incident: &Incident| heard.get(&key(incident));
-    let missing = |arrived: &dyn Fn(&Incident) -> bool| -> Vec<&str> {
-        recorded.incidents.iter().filter(|one| !arrived(one)).map(|one| one.id.as_str()).collect()
-    };
-    let silent = missing(&|incident| of(incident).is_some_and(|one| one.fired));
-    let endless = missing(&|incident| end_is_told(incident, &recorded.incidents, &heard));
-    let flaps =
-        |incident: &&Incident| of(incident).is_some_and(|one| one.again > recorded.reopened(&incident.id));
-    let flapped: Vec<&str> =
-        recorded.incidents.iter().filter(flaps).map(|incident| incident.id.as_str()).collect();
-    let known: BTreeSet<Key> = recorded.incidents.iter().map(key).collect();
-    let unknown: Vec<&Key> = heard.keys().filter(|key| !known.contains(key)).collect();
-    let late: usize = heard.values().map(|one| one.late).sum();
-    let doubled = heard.values().filter(|one| one.identities.len() > 1).count();
-    let (total, messages) = (recorded.incidents.len(), taken.len());
-    vec![
-        finding(
-            silent.is_empty(),
-            format!(
-                "Alertmanager: {} of {total} incidents never fired {:?} ({messages} notifications)",
-                silent.len(),
-                silent.first()
-            ),
-        ),
-        finding(
-            endless.is_empty(),
-            format!(
-                "Alertmanager: {} of {total} incidents never resolved {:?}",
-                endless.len(),
-                endless.first()
-            ),
-        ),
-        finding(
-            flapped.is_empty(),
-            format!(
-                "Alertmanager: {} incidents fired again after their end {:?}; {late} late notifications of the \
-                 second instance",
-                flapped.len(),
-                flapped.first()
-            ),
-        ),
-        finding(
-            unknown.is_empty(),
-            format!("Alertmanager: {} alerts without an incident {:?}", unknown.len(), unknown.first()),
-        ),
+/// A state of an alert that an Alertmanager told.
+pub(super) struct Told {
+    pub(super) instance: usize,
+    pub(super) at_ms: i64,
+    pub(super) starts_ms: i64,
+    pub(super) fires: bool,
+    labels: String,
+}
+
+/// A transition of an incident.
+pub(super) struct Change {
+    pub(super) at_ms: i64,
+    pub(super) fires: bool,
+    /// The instant at which the agent recorded it as delivered.
+    pub(super) ended_ms: i64,
+}
+
+/// An alert: its incidents, and what both Alertmanagers knew of it and told.
+struct Labelled<'a> {
+    incidents: Vec<&'a Incident>,
+    held: Vec<Held>,
+    told: Vec<Told>,
+}
+
+/// An incident.
+pub(super) struct Case<'a> {
+    pub(super) incident: &'a Incident,
+    pub(super) changes: Vec<Change>,
+    pub(super) held: &'a [Held],
+    pub(super) told: &'a [Told],
+    /// All incidents of its alert.
+    all: &'a [&'a Incident],
+}
+
+/// All incidents, by their alerts.
+pub(super) struct Incidents<'a> {
+    recorded: &'a Recorded,
+    alerts: BTreeMap<Alert, Labelled<'a>>,
+}
+
+/// Returns the findings about notifications of no incident, or of several identities.
+pub(super) fn judge(incidents: &Incidents<'_>) -> [Finding; 2] {
+    let told =
+        || incidents.alerts.values().flat_map(|alert| alert.told.iter().map(move |told| (alert, told)));
+    let unknown =
+        told().filter(|(alert, told)| owner(&alert.incidents, told.starts_ms, false).is_none()).count();
+    let mut identities: BTreeMap<(&Alert, i64), BTreeSet<&str>> = BTreeMap::new();
+    for (alert, labelled) in &incidents.alerts {
+        for told in &labelled.told {
+            identities.entry((alert, told.starts_ms)).or_default().insert(&told.labels);
+        }
+    }
+    let doubled = identities.values().filter(|labels| labels.len() > 1).count();
+    [
+        finding(unknown == 0, format!("Alertmanager: {unknown} notifications without an incident")),
         finding(doubled == 0, format!("Alertmanager: {doubled} incidents with two identities")),
     ]
 }
 
-fn key(incident: &Incident) -> Key {
-    (incident.service.clone(), incident.slo.clone(), incident.detected_at_ms)
+impl Labelled<'_> {
+    fn posts(&self) -> impl Iterator<Item = &Posted> {
+        self.held.iter().flat_map(|held| &held.posts)
+    }
 }
 
-/// Returns whether an end of the SLO's alert was told between the end of the incident and that of the next one. An instance
-/// that missed the end before tells both under the start of the earlier incident.
-fn end_is_told(incident: &Incident, all: &[Incident], heard: &BTreeMap<Key, Heard>) -> bool {
-    let (service, slo, start) = key(incident);
-    let Some(end) = incident.resolved_at_ms else { return false };
-    let later =
-        all.iter().filter(|one| (&one.service, &one.slo) == (&service, &slo) && one.detected_at_ms > start);
-    let next_end = later.filter_map(|one| one.resolved_at_ms).min().unwrap_or(i64::MAX);
-    let same = heard.range((service.clone(), slo.clone(), i64::MIN)..=(service, slo, start));
-    same.flat_map(|(_, one)| &one.ends).any(|at_ms| (end..next_end).contains(at_ms))
+impl<'a> Incidents<'a> {
+    pub(super) fn of(recorded: &'a Recorded, instances: &[Instance]) -> Self {
+        let mut alerts: BTreeMap<Alert, Labelled<'a>> = BTreeMap::new();
+        let told = instances.iter().enumerate().flat_map(|(number, one)| told(number, &one.told));
+        let mut told: Vec<(Alert, Told)> = told.collect();
+        told.sort_by_key(|(_, told)| told.at_ms);
+        let posted = instances.iter().flat_map(|one| &one.events).filter_map(|event| match event {
+            Event::Accepted(posted) => Some(posted.alert.clone()),
+            Event::Killed { .. } | Event::Hung { .. } => None,
+        });
+        let names = posted.chain(told.iter().map(|(alert, _)| alert.clone()));
+        for alert in names.filter(|(service, ..)| service.starts_with("svc-")) {
+            alerts.entry(alert).or_insert_with_key(|alert| {
+                let of_alert = |one: &&Incident| (&one.service, &one.slo) == (&alert.0, &alert.1);
+                let mut incidents: Vec<&Incident> = recorded.incidents.iter().filter(of_alert).collect();
+                incidents.sort_by_key(|one| one.detected_at_ms);
+                let held = instances.iter().map(|one| Held::of(&one.events, alert)).collect();
+                Labelled { incidents, held, told: Vec::new() }
+            });
+        }
+        for (alert, told) in told {
+            if let Some(labelled) = alerts.get_mut(&alert) {
+                labelled.told.push(told);
+            }
+        }
+        Self { recorded, alerts }
+    }
+
+    /// Returns every incident, with nothing accepted and told where no Alertmanager heard of its alert.
+    pub(super) fn cases(&self) -> impl Iterator<Item = Case<'_>> {
+        self.recorded.incidents.iter().map(|incident| {
+            let same = |(alert, _): &(&Alert, _)| (&alert.0, &alert.1) == (&incident.service, &incident.slo);
+            let labelled = self.alerts.iter().find(same).map(|(_, labelled)| labelled);
+            let (held, told, all) = labelled.map_or((&[][..], &[][..], &[][..]), |labelled| {
+                (labelled.held.as_slice(), labelled.told.as_slice(), labelled.incidents.as_slice())
+            });
+            Case { incident, changes: self.recorded.changes(&incident.id), held, told, all }
+        })
+    }
+
+    /// Returns the accepted posts that are about no incident.
+    pub(super) fn unknown(&self) -> Vec<&Posted> {
+        let all = self.alerts.values().flat_map(|alert| alert.posts().map(move |post| (alert, post)));
+        all.filter(|(alert, post)| owner(&alert.incidents, post.starts_ms, post.fires()).is_none())
+            .map(|(_, post)| post)
+            .collect()
+    }
 }
 
-fn heard(taken: &[Taken]) -> BTreeMap<Key, Heard> {
-    let mut heard: BTreeMap<Key, Heard> = BTreeMap::new();
+impl Recorded {
+    /// Returns the transitions of an incident for Alertmanager, in their order.
+    fn changes(&self, incident: &str) -> Vec<Change> {
+        let of_it = self.posted.iter().filter(|one| one.incident == incident);
+        let change = |one: &Sent| Change {
+            at_ms: one.at_ms,
+            fires: one.change != "resolved",
+            ended_ms: one.ended_at_ms.unwrap_or(i64::MAX),
+        };
+        let mut changes: Vec<Change> = of_it.map(change).collect();
+        changes.sort_by_key(|change| change.at_ms);
+        changes.dedup_by_key(|change| change.fires);
+        changes
+    }
+}
+
+impl Case<'_> {
+    pub(super) fn id(&self) -> &str {
+        &self.incident.id
+    }
+
+    pub(super) fn is_about(&self, post: &Posted) -> bool {
+        owner(self.all, post.starts_ms, post.fires()).is_some_and(|one| one.id == self.incident.id)
+    }
+
+    /// Returns how often it had reopened by an instant.
+    pub(super) fn reopened_by(&self, at_ms: i64) -> usize {
+        self.changes.iter().skip(1).filter(|change| change.fires && change.at_ms <= at_ms).count()
+    }
+}
+
+/// Returns the incident of an alert that was posted or told with this start.
+fn owner<'a>(incidents: &[&'a Incident], starts_ms: i64, fires: bool) -> Option<&'a Incident> {
+    let next = incidents.iter().find(|one| one.detected_at_ms >= starts_ms)?;
+    let early = next.detected_at_ms - starts_ms;
+    (early == 0 || !fires && early <= EARLY_MS).then_some(*next)
+}
+
+fn told(instance: usize, taken: &[Taken]) -> Vec<(Alert, Told)> {
     let alerts = taken.iter().flat_map(|message| {
         let alerts = message.body.get("alerts").and_then(Value::as_array).into_iter().flatten();
         alerts.map(move |alert| (message, alert))
     });
-    for (message, alert) in alerts {
-        let Some(labels) = alert.get("labels") else { continue };
-        let (service, slo) = (text(labels, "service").to_owned(), text(labels, "slo").to_owned());
-        if !service.starts_with("svc-") {
-            continue;
-        }
-        let started = text(alert, "startsAt").parse::<jiff::Timestamp>();
-        let started = started.map_or(-1, jiff::Timestamp::as_millisecond);
-        let one = heard.entry((service, slo, started)).or_default();
-        one.identities.insert(Value::to_string(labels));
-        let is_over = text(alert, "status") == "resolved";
-        let instance = text(&message.body, "externalURL");
-        match &one.over {
-            _ if is_over => one.over = Some((instance.to_owned(), message.at_ms)),
-            Some((first, at_ms)) if first != instance && message.at_ms - at_ms <= HANDOVER_MS => {
-                one.late += 1
-            }
-            Some(_) => {
-                one.again += 1;
-                one.over = None;
-            }
-            None => {}
-        }
-        one.fired |= !is_over;
-        one.ends.extend(is_over.then_some(message.at_ms));
-    }
-    heard
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::delivery::verdict::tests::{incident, recorded};
-
-    fn notified_by(instance: u8, status: &str, start_ms: i64, at_ms: i64) -> Taken {
-        let start = jiff::Timestamp::from_millisecond(start_ms).unwrap().to_string();
-        let labels = json!({ "alertname": "A", "service": "svc-1", "slo": "slo-1", "severity": "page" });
-        let alert = json!({ "status": status, "labels": labels, "startsAt": start });
-        let body = json!({ "alerts": [alert], "externalURL": format!("http://am-{instance}") });
-        Taken { path: "/notified".to_owned(), body, ts: None, at_ms }
-    }
-
-    fn notified(status: &str, start_ms: i64) -> Taken {
-        notified_by(1, status, start_ms, start_ms + if status == "resolved" { 20 } else { 0 })
-    }
-
-    fn broken(taken: &[Taken]) -> Vec<String> {
-        let recorded = recorded(vec![incident("inc-1", 1_000), incident("inc-2", 60_000)]);
-        judge(&recorded, taken).into_iter().filter(|one| !one.holds).map(|one| one.what).collect()
-    }
-
-    #[test]
-    fn each_notification_of_each_incident_counts() {
-        let whole = [
-            notified("firing", 1_000),
-            notified("resolved", 1_000),
-            notified("firing", 60_000),
-            notified("resolved", 60_000),
-        ];
-        assert_eq!(broken(&whole), [""; 0]);
-        for (lost, expected) in [
-            (0, "1 of 2 incidents never fired Some(\"inc-1\")"),
-            (1, "1 of 2 incidents never resolved Some(\"inc-1\")"),
-            (2, "1 of 2 incidents never fired Some(\"inc-2\")"),
-            (3, "1 of 2 incidents never resolved Some(\"inc-2\")"),
-        ] {
-            let mut taken = whole.to_vec();
-            taken.remove(lost);
-            let broken = broken(&taken);
-            assert!(matches!(broken.as_slice(), [one] if one.contains(expected)), "{lost}: {broken:?}");
-        }
-    }
-
-    #[test]
-    fn an_incident_that_fires_again_after_its_end_is_found() {
-        let flap = [
-            notified("firing", 1_000),
-            notified("resolved", 1_000),
-            notified("firing", 1_000),
-            notified("resolved", 1_000),
-            notified("firing", 60_000),
-            notified("resolved", 60_000),
-        ];
-        let flaps = |taken: &[Taken]| matches!(broken(taken).as_slice(), [one] if one.contains("1 incidents fired again after their end"));
-        assert!(flaps(&flap));
-        for (instance, at_ms, expected) in [(2, 3_020, false), (2, 3_021, true), (1, 3_020, true)] {
-            let mut late = flap.to_vec();
-            late[2] = notified_by(instance, "firing", 1_000, at_ms);
-            assert_eq!(flaps(&late), expected, "by {instance} at {at_ms}");
-        }
-        let stranger = [&flap[..2], &flap[4..], &[notified("resolved", 7)]].concat();
-        assert_eq!(broken(&stranger).len(), 1);
-    }
+    let read = |(message, alert): (&Taken, &Value)| {
+        let labels = alert.get("labels")?;
+        let name = ["service", "slo", "severity"].map(|name| text(labels, name).to_owned());
+        let starts = text(alert, "startsAt").parse::<jiff::Timestamp>();
+        let told = Told {
+            instance,
+            at_ms: message.at_ms,
+            starts_ms: starts.map_or(-1, jiff::Timestamp::as_millisecond),
+            fires: text(alert, "status") != "resolved",
+            labels: labels.to_string(),
+        };
+        let [service, slo, severity] = name;
+        Some(((service, slo, severity), told))
+    };
+    alerts.filter_map(read).collect()
 }
