@@ -1,6 +1,6 @@
 //! The promises about states of evaluators.
 
-use lookout_engine::{SavedAlert, SavedCoverage, SavedState, SavedStretch};
+use lookout_engine::{SavedAlert, SavedCoverage, SavedRow, SavedState, SavedStretch};
 
 use super::*;
 
@@ -23,6 +23,7 @@ async fn states_come_back_with_the_tick_they_belong_to(ledger: &dyn Ledger) {
         observed,
         starts: vec![(50, 2)],
         stepped: Some(60),
+        row: Some(SavedRow { failures: 2, successes: 0, failed: Some((400, 410)) }),
     };
     let record =
         |slo_id: &str, state: &SavedState| StateRecord { slo_id: slo_id.to_owned(), state: state.clone() };
