@@ -243,6 +243,14 @@ impl DeliveryStore for MemoryLedger {
         Ok(self.tables().working.dead_letters())
     }
 
+    async fn newest_dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.tables().working.newest_dead_letters(limit))
+    }
+
+    async fn dead_letter_counts(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
+        Ok(self.tables().working.dead_letter_counts())
+    }
+
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.tables().working.expire(now).1)
     }

@@ -1,5 +1,7 @@
 //! The contract of a ledger: a trait for each kind of record, so that a reader takes what it needs.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use lookout_model::probe_history::{ProbeHour, ProbeMinute};
 use lookout_model::{
@@ -96,6 +98,12 @@ pub trait DeliveryStore: IncidentStore {
 
     /// Returns the deliveries that were refused for good and have not expired, oldest first.
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Returns the newest dead letters, the newest first.
+    async fn newest_dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Returns the number of dead letters of each destination that has one.
+    async fn dead_letter_counts(&self) -> Result<BTreeMap<String, u64>, LedgerError>;
 
     /// Marks dead letters of incidents that are over as expired: those older than [`crate::DEAD_LETTER_RETENTION`], and the
     /// oldest beyond [`crate::DEAD_LETTERS_KEPT`]. Returns them, each once.

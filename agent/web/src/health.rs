@@ -1,12 +1,12 @@
 //! Liveness, readiness and metrics.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
+use lookout_model::format;
 use lookout_runtime::exposition::Format;
 
 use super::State;
@@ -55,11 +55,7 @@ pub(super) async fn ready(extract::State(state): extract::State<State>) -> Respo
 
 /// Returns the body of a ready agent: a line for each destination that refuses messages.
 async fn undelivered(state: &State) -> String {
-    let letters = state.ledger.dead_letters().await.unwrap_or_default();
-    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
-    for letter in letters {
-        *refused.entry(letter.destination).or_default() += 1;
-    }
+    let refused = state.ledger.dead_letter_counts().await.unwrap_or_default();
     let config = match state.refused.get() {
         Some(_) => "ok\na changed configuration was refused; the one before is in use\n",
         None => "ok\n",
@@ -70,7 +66,8 @@ async fn undelivered(state: &State) -> String {
         text + &format!("addresses of {} cannot be looked up: see the overview\n", row.target)
     });
     refused.into_iter().fold(config, |text, (destination, letters)| {
-        text + &format!("{destination} refused {letters} messages: see `lookout status`\n")
+        let letters = format::several(letters as usize, "message");
+        text + &format!("{destination} refused {letters}: see `lookout status`\n")
     })
 }
 

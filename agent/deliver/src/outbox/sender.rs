@@ -57,8 +57,8 @@ impl Sender {
     pub(super) async fn show_progress(&self) -> Result<Option<Timestamp>, LedgerError> {
         let (due, waiting) = self.ports.ledger.waiting(&self.name).await?;
         metrics::gauge!(names::DELIVERIES_WAITING, "destination" => self.name.clone()).set(waiting as f64);
-        let letters = self.ports.ledger.dead_letters().await?;
-        let dead = letters.iter().filter(|letter| letter.destination == self.name).count();
+        let letters = self.ports.ledger.dead_letter_counts().await?;
+        let dead = letters.get(&self.name).copied().unwrap_or_default();
         metrics::gauge!(names::DEAD_LETTERS, "destination" => self.name.clone()).set(dead as f64);
         metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => format!("deliver {}", self.name))
             .set(self.ports.clock.now().as_seconds_f64());

@@ -203,9 +203,13 @@ async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
     let letters = ledger.dead_letters().await.unwrap();
     let told: Vec<_> = letters.iter().map(|letter| (letter.change.as_str(), letter.error.as_str())).collect();
     assert_eq!(told, [("opened", "slack answered 401"), ("escalated", "slack answered 401")]);
+    let newest = ledger.newest_dead_letters(1).await.unwrap();
+    assert_eq!(newest.iter().map(|letter| letter.change.as_str()).collect::<Vec<_>>(), ["escalated"]);
+    assert_eq!(ledger.dead_letter_counts().await.unwrap(), [("slack".to_owned(), 2)].into());
     assert_eq!(ledger.retry_dead_letters(Some("pager"), T0).await.unwrap(), 0);
     assert_eq!(ledger.retry_dead_letters(Some("slack"), T0).await.unwrap(), 2);
     assert_eq!(ledger.dead_letters().await.unwrap(), []);
+    assert_eq!(ledger.dead_letter_counts().await.unwrap(), [].into());
     let first = due(ledger, "slack", T0).await.remove(0);
     assert_eq!(first.notice.change, Change::Opened, "in their order");
     deliver(ledger, &first, None).await;

@@ -1,5 +1,7 @@
 //! Messages that a destination refused for good.
 
+use std::collections::BTreeMap;
+
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use crate::{DEAD_LETTER_RETENTION, DEAD_LETTERS_KEPT, DeadLetter, Discard, NO_DESTINATION};
@@ -39,6 +41,27 @@ pub(super) async fn dead_letters(pool: &SqlitePool) -> sqlx::Result<Vec<DeadLett
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(DeadLetter::from).collect())
+}
+
+/// Returns the newest of them, the newest first.
+pub(super) async fn newest(pool: &SqlitePool, limit: u32) -> sqlx::Result<Vec<DeadLetter>> {
+    let rows: Vec<LetterRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{LETTERS} where delivery.state = 'failed' and not delivery.expired order by delivery.id desc limit $1"
+    )))
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(DeadLetter::from).collect())
+}
+
+/// Returns their number by destination.
+pub(super) async fn counts(pool: &SqlitePool) -> sqlx::Result<BTreeMap<String, u64>> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "select destination, count(*) from delivery where state = 'failed' and not expired group by destination",
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|(destination, letters)| (destination, letters.unsigned_abs())).collect())
 }
 
 /// Marks dead letters of incidents that are over as expired: those that are too old, and the oldest of too many. Returns

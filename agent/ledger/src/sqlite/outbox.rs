@@ -1,5 +1,7 @@
 //! Deliveries that wait, and dead letters.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
@@ -319,6 +321,14 @@ impl DeliveryStore for SqliteLedger {
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError> {
         letters::dead_letters(&self.readers).await.map_err(query("reading dead letters"))
+    }
+
+    async fn newest_dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, LedgerError> {
+        letters::newest(&self.readers, limit).await.map_err(query("reading the newest dead letters"))
+    }
+
+    async fn dead_letter_counts(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
+        letters::counts(&self.readers).await.map_err(query("counting dead letters"))
     }
 
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {

@@ -1,6 +1,7 @@
 //! Deliveries that wait, their attempts, and dead letters.
 
 use core::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{Entry, State, WorkingSet, is_same};
@@ -124,13 +125,28 @@ impl WorkingSet {
     }
 
     /// Returns the deliveries that were refused for good and have not expired.
-    pub(super) fn dead(&self) -> impl Iterator<Item = (i64, &Entry)> {
+    pub(super) fn dead(&self) -> impl DoubleEndedIterator<Item = (i64, &Entry)> {
         let dead = self.deliveries.iter().filter(|(_, entry)| entry.is_dead_letter());
         dead.map(|(id, entry)| (*id, entry))
     }
 
     pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
         self.dead().map(|(_, entry)| letter(entry)).collect()
+    }
+
+    pub(crate) fn newest_dead_letters(&self, limit: u32) -> Vec<DeadLetter> {
+        self.dead().rev().take(limit as usize).map(|(_, entry)| letter(entry)).collect()
+    }
+
+    pub(crate) fn dead_letter_counts(&self) -> BTreeMap<String, u64> {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        for (_, entry) in self.dead() {
+            match counts.get_mut(&entry.destination) {
+                Some(letters) => *letters += 1,
+                None => drop(counts.insert(entry.destination.clone(), 1)),
+            }
+        }
+        counts
     }
 
     /// Marks dead letters of incidents that are over as expired: those that are too old, and the oldest of too many. Returns

@@ -1,5 +1,7 @@
 //! The records of each kind: incidents and deliveries from memory, all others from the file.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use lookout_model::probe_history::{ProbeHour, ProbeMinute};
 use lookout_model::{
@@ -121,6 +123,14 @@ impl DeliveryStore for WriteThroughLedger {
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.working().dead_letters())
+    }
+
+    async fn newest_dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.working().newest_dead_letters(limit))
+    }
+
+    async fn dead_letter_counts(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
+        Ok(self.working().dead_letter_counts())
     }
 
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {

@@ -1,5 +1,6 @@
 //! A ledger in memory whose disk can be full.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -108,6 +109,14 @@ impl DeliveryStore for Disk {
 
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError> {
         self.memory.dead_letters().await
+    }
+
+    async fn newest_dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.memory.newest_dead_letters(limit).await
+    }
+
+    async fn dead_letter_counts(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
+        self.memory.dead_letter_counts().await
     }
 
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {

@@ -1,5 +1,7 @@
 //! Deliveries that a destination refused for good, and another try.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::{Json, extract};
@@ -10,9 +12,15 @@ use serde::{Deserialize, Serialize};
 use crate::{Problem, ReceiverRow, State, auth};
 use lookout_ledger::{DeadLetter, DeliveryState, Discard};
 
+/// Most dead letters of an answer.
+const MAX_LETTERS: u32 = 1000;
+
 #[derive(Debug, Serialize)]
 pub(super) struct Deliveries {
+    /// The newest first.
     dead_letters: Vec<DeadLetter>,
+    /// The number of all of them by destination.
+    dead_letter_counts: BTreeMap<String, u64>,
     /// Instances of destinations that tell what they hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     receivers: Vec<ReceiverRow>,
@@ -50,21 +58,22 @@ pub(super) struct Retried {
     retried: u64,
 }
 
-/// `GET /api/v1/deliveries?incident=`: the dead letters, what instances of Alertmanager hold, and the deliveries of an incident when one is named.
+/// `GET /api/v1/deliveries?incident=`: the newest dead letters, what instances of Alertmanager hold, and the deliveries of an incident when one is named.
 pub(super) async fn list(
     extract::State(state): extract::State<State>,
     parameters: Result<Query<OfIncident>, QueryRejection>,
 ) -> Result<Json<Deliveries>, Problem> {
     let incident = super::query(parameters)?.incident;
-    let letters = state.ledger.dead_letters().await;
-    let dead_letters = letters.map_err(|error| Problem::ledger(&error))?;
+    let ledger = &state.ledger;
+    let read = tokio::try_join!(ledger.newest_dead_letters(MAX_LETTERS), ledger.dead_letter_counts());
+    let (dead_letters, dead_letter_counts) = read.map_err(|error| Problem::ledger(&error))?;
     let deliveries = match &incident {
         Some(incident) => {
             state.ledger.deliveries_of(incident).await.map_err(|error| Problem::ledger(&error))?
         }
         None => Vec::new(),
     };
-    Ok(Json(Deliveries { dead_letters, receivers: state.receivers.rows(), deliveries }))
+    Ok(Json(Deliveries { dead_letters, dead_letter_counts, receivers: state.receivers.rows(), deliveries }))
 }
 
 /// `POST /api/v1/deliveries/retry?destination=`: of all destinations, unless one is named.

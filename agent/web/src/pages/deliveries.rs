@@ -19,6 +19,8 @@ struct View {
     headline: String,
     symbol: &'static str,
     letters: Vec<Letter>,
+    /// Refused messages beside those that are listed.
+    unlisted: Option<String>,
     instances: Vec<Row>,
     alerts: Vec<AlertRow>,
     url: String,
@@ -103,7 +105,7 @@ struct AlertRow {
     treatment: String,
 }
 
-/// Most alerts that the page shows; the API has all of them.
+/// Most alerts, and most refused messages, that the page shows.
 const MAX_ROWS: usize = 500;
 
 fn alert_rows(state: &State, now: Timestamp) -> Vec<AlertRow> {
@@ -133,10 +135,13 @@ fn alert_rows(state: &State, now: Timestamp) -> Vec<AlertRow> {
 /// `GET /deliveries`
 pub(crate) async fn show(extract::State(state): extract::State<State>) -> Response {
     let now = state.clock.now();
-    let letters = match state.ledger.dead_letters().await {
-        Ok(letters) => letters,
+    let ledger = &state.ledger;
+    let read = tokio::try_join!(ledger.newest_dead_letters(MAX_ROWS as u32), ledger.dead_letter_counts());
+    let (letters, counts) = match read {
+        Ok(read) => read,
         Err(error) => return Problem::ledger(&error).into_response(),
     };
+    let refused = counts.values().sum::<u64>() as usize;
     let instances: Vec<Row> = state
         .receivers
         .rows()
@@ -144,13 +149,15 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
         .flat_map(|receiver| receiver.instances.iter().map(|one| Row::new(&receiver.destination, one, now)))
         .collect();
     let unknown = instances.iter().filter(|row| row.symbol == "unknown").count();
-    let (headline, symbol) = match (letters.len(), unknown) {
+    let (headline, symbol) = match (refused, unknown) {
         (0, 0) => ("Every message was taken".to_owned(), "met"),
         (0, n) => (format!("Of {} nothing is known", format::several(n, "receiver")), "unknown"),
         (n, _) => (format!("{} refused", format::several(n, "message")), "ticket"),
     };
     let shell = Shell::new(&state, "deliveries", headline.clone());
-    let letters = letters.into_iter().map(|letter| Letter::new(letter, now)).collect();
+    let letters: Vec<Letter> = letters.into_iter().map(|letter| Letter::new(letter, now)).collect();
+    let unlisted = refused.saturating_sub(letters.len());
+    let unlisted = Some(format::count(unlisted as u64)).filter(|_| unlisted > 0);
     let (alerts, url) = (alert_rows(&state, now), state.config.agent_url().to_owned());
-    page(StatusCode::OK, &View { shell, headline, symbol, letters, instances, alerts, url })
+    page(StatusCode::OK, &View { shell, headline, symbol, letters, unlisted, instances, alerts, url })
 }

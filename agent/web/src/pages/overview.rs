@@ -271,10 +271,10 @@ fn agent(state: &State) -> String {
 
 /// Returns a sentence for each dead letter.
 async fn dead_letters(state: &State) -> Vec<String> {
-    let letters = state.ledger.dead_letters().await.unwrap_or_default();
+    let letters = state.ledger.newest_dead_letters(RECENT).await.unwrap_or_default();
     let sentence = |letter: DeadLetter| {
         let DeadLetter { destination, incident_id, slo_id, change, error, .. } = letter;
         format!("{destination} does not know that {incident_id} of {slo_id} is {change}: {error}")
     };
-    letters.into_iter().take(RECENT as usize).map(sentence).collect()
+    letters.into_iter().map(sentence).collect()
 }

@@ -31,7 +31,7 @@ fn post(path: &str, token: Option<&str>, body: &str) -> Request<Body> {
 #[tokio::test]
 async fn dead_letters_are_shown_and_tried_again_by_destination() {
     let (router, ledger) = routed(&Fixture::burning().with_token(&["deliver"]));
-    ledger.dead_letters.lock().unwrap().extend([letter("chat"), letter("pager")]);
+    ledger.dead_letters.lock().unwrap().extend([letter("pager"), letter("chat")]);
     let shown = get(&router, "/api/v1/deliveries").await.json();
     let expected = json!({
         "destination": "chat", "incident_id": "inc-1", "slo_id": "titanic-requests", "change": "opened", "at_ms": 7, "refused_at_ms": 8,
@@ -43,7 +43,7 @@ async fn dead_letters_are_shown_and_tried_again_by_destination() {
     assert!(page.contains("chat does not know that inc-1 of titanic-requests is opened"), "{page}");
     assert!(page.contains("pager does not know") && !page.contains("<b>invalid_auth"), "escaped");
     let ready = get(&router, "/readyz").await.text;
-    assert!(ready.contains("chat refused 1 messages"), "{ready}");
+    assert!(ready.contains("chat refused 1 message:"), "{ready}");
     let retried = send(&router, post("deliveries/retry?destination=chat", Some("secret"), "")).await;
     assert_eq!((retried.status.as_u16(), retried.json()), (200, json!({ "retried": 1 })));
     assert_eq!(ledger.dead_letters.lock().unwrap()[0].destination, "pager");
@@ -137,6 +137,21 @@ async fn refused_messages_have_a_page_that_tells_what_to_do() {
     let page = get(&router, "/deliveries").await.text;
     assert!(page.contains("1 message refused") && page.contains("lookout deliver retry --url"), "{page}");
     assert!(page.contains("invalid_auth") && !page.contains("<b>invalid_auth"), "{page}");
+}
+
+#[tokio::test]
+async fn thousands_of_refused_messages_are_counted_and_the_newest_are_listed() {
+    let (router, ledger) = routed(&Fixture::burning());
+    let numbered = |number: usize| DeadLetter { incident_id: format!("inc-{number}"), ..letter("chat") };
+    ledger.dead_letters.lock().unwrap().extend((1..=20_000).map(numbered));
+    let shown = get(&router, "/api/v1/deliveries").await.json();
+    assert_eq!(shown["dead_letters"].as_array().unwrap().len(), 1000);
+    assert_eq!(shown["dead_letters"][0]["incident_id"], "inc-20000");
+    assert_eq!(shown["dead_letter_counts"], json!({ "chat": 20_000 }));
+    let page = get(&router, "/deliveries").await.text;
+    assert!(page.contains("20,000 messages refused") && page.contains("19,500 older ones are not listed"));
+    assert!(page.contains("inc-19501") && !page.contains("inc-19500<"), "{}", page.len());
+    assert!(get(&router, "/readyz").await.text.contains("chat refused 20,000 messages"));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The part of a ledger that the web reads, in memory, with failures on request.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -131,6 +132,19 @@ impl DeliveryStore for FakeLedger {
     async fn dead_letters(&self) -> Result<Vec<DeadLetter>, LedgerError> {
         self.works()?;
         Ok(self.dead_letters.lock().unwrap().clone())
+    }
+
+    async fn newest_dead_letters(&self, limit: u32) -> Result<Vec<DeadLetter>, LedgerError> {
+        let letters = self.dead_letters().await?;
+        Ok(letters.into_iter().rev().take(limit as usize).collect())
+    }
+
+    async fn dead_letter_counts(&self) -> Result<BTreeMap<String, u64>, LedgerError> {
+        let mut counts = BTreeMap::new();
+        for letter in self.dead_letters().await? {
+            *counts.entry(letter.destination).or_default() += 1;
+        }
+        Ok(counts)
     }
 
     async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
