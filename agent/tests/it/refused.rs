@@ -210,3 +210,31 @@ async fn a_dead_letter_is_seen_in_the_status_and_on_its_page_until_it_is_deliver
         agent.slos("it does not open again", over).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destination_that_is_removed_leaves_no_metric() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, program, slack) = (Target::start().await, Program::start().await, Slack::start().await);
+    let config = write_config(folder.path(), &target, &program, &slack, PROBED_SLO);
+    let whole = std::fs::read_to_string(&config).unwrap();
+    let (begin, rest) = whole.split_once("  - name: program\n").unwrap();
+    let (_, end) = rest.split_once("  - { name: oncall").unwrap();
+    let without = format!("{begin}  - {{ name: oncall{end}");
+    let agent = Lookout::run(&config);
+    let shows = async |what: &str, shown: bool| {
+        let series = ["destination=\"program\"", "task=\"deliver program\""];
+        eventually(what, || async {
+            let metrics = agent.text("/metrics").await;
+            series.iter().all(|one| metrics.contains(one) == shown).then_some(())
+        })
+        .await;
+    };
+    for _ in 0..2 {
+        shows("the destination", true).await;
+        std::fs::write(&config, &without).unwrap();
+        agent.signal("HUP");
+        shows("none of its series: a gauge that stands still raises alerts", false).await;
+        std::fs::write(&config, &whole).unwrap();
+        agent.signal("HUP");
+    }
+}
