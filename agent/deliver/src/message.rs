@@ -257,7 +257,9 @@ mod tests {
             firing: true,
             held: None,
         }];
+        opened.evidence.objective_percent = 0.0;
         let message = Message::of(&opened);
+        assert!(message.fields.iter().all(|(name, _)| name != "Budget left"), "{:?}", message.fields);
         assert!(message.headline.starts_with("[PAGE] "), "{}", message.headline);
         assert!(message.headline.ends_with(": the last 3 probes failed"), "{}", message.headline);
         assert!(message.sentence.starts_with("Its probes fail one after the other"), "{}", message.sentence);

@@ -78,7 +78,7 @@ pub(super) fn evidence(slo: &Slo, report: &Assessment, corrected: Corrected) -> 
         versions: versions(report),
         data_state: report.state,
         budget_left_ratio: report.budget.left_ratio,
-        seconds_to_exhaustion: report.seconds_to_exhaustion,
+        seconds_to_exhaustion: report.seconds_to_exhaustion.filter(|_| slo.objective().ratio() > 0.0),
         bad: report.budget.bad,
         total: report.budget.total,
         tiers: report.tiers.iter().map(|tier| tier_evidence(slo, tier)).collect(),

@@ -136,7 +136,7 @@ fn lookout_families(families: &mut Families, slo: &SloStatus) {
         let labels = (written, &[("status", word.as_str())]);
         families.gauge(names::SLO_STATUS, "1 for the state of the SLO for people, else 0.", labels, is);
     }
-    if evidence.total > 0 {
+    if evidence.total > 0 && evidence.has_budget() {
         let help = "Share of the error budget that is left; negative when overspent.";
         families.gauge(names::SLO_BUDGET_LEFT, help, labels, evidence.budget_left_ratio);
     }

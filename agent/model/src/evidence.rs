@@ -46,6 +46,12 @@ pub struct Evidence {
 }
 
 impl Evidence {
+    /// Returns whether there is a budget to spend: an SLO about failures in a row has no objective (0 %).
+    #[must_use]
+    pub fn has_budget(&self) -> bool {
+        self.objective_percent > 0.0
+    }
+
     /// Returns the period for people: `30d`, or `month in Europe/Zurich, until 1 December`.
     #[must_use]
     pub fn period_text(&self) -> String {

@@ -129,10 +129,10 @@ fn percentage(ratio: Option<f64>, round: impl Fn(f64) -> f64) -> String {
     format!("{} %", decimals(rounded, places as usize))
 }
 
-/// Returns an objective in percent as its spec writes it: `99.9 %`.
+/// Returns an objective in percent as its spec writes it: `99.9 %`. 0 % is none.
 #[must_use]
 pub fn objective(percent: f64) -> String {
-    if percent.is_finite() { format!("{percent} %") } else { NONE.to_owned() }
+    if percent.is_finite() && percent > 0.0 { format!("{percent} %") } else { NONE.to_owned() }
 }
 
 /// Returns a mean with one decimal: `0.1`, `3`, `12.5`.
@@ -305,7 +305,7 @@ mod tests {
             assert_eq!(percent(ratio), text, "{ratio}");
         }
         assert_eq!([0.999, 0.998_999_6, 0.3].map(percent_good), ["99.9 %", "99.899 %", "30 %"]);
-        assert_eq!([99.9, 99.95].map(objective), ["99.9 %", "99.95 %"]);
+        assert_eq!([99.9, 99.95, 0.0].map(objective), ["99.9 %", "99.95 %", NONE]);
     }
 
     #[test]

@@ -36,7 +36,8 @@ fn row(slo: &SloStatus) -> Vec<String> {
         format!("{}/{}", slo.service, slo.slo),
         format::objective(evidence.objective_percent),
         slo.sli_ratio.map_or_else(|| format::NONE.to_owned(), format::percent_good),
-        format::percent(evidence.budget_left_ratio) + &excluded(evidence.corrected.seconds),
+        format::percent(Some(evidence.budget_left_ratio).filter(|_| evidence.has_budget()))
+            + &excluded(evidence.corrected.seconds),
         evidence.seconds_to_exhaustion.map_or_else(|| format::NONE.to_owned(), format::duration),
         format::status(evidence),
         evidence.data_state.as_str().replace('_', " "),

@@ -129,11 +129,10 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
         .join("\n");
-    let mut annotations = BTreeMap::from([
-        ("summary", summary),
-        ("description", description),
-        ("budget_remaining", percent(notice.evidence.budget_left_ratio)),
-    ]);
+    let mut annotations = BTreeMap::from([("summary", summary), ("description", description)]);
+    if notice.evidence.has_budget() {
+        annotations.insert("budget_remaining", percent(notice.evidence.budget_left_ratio));
+    }
     annotations.extend(usable_url(&notice.runbook_url).map(|url| ("runbook_url", url)));
     annotations.extend(usable_url(&notice.dashboard_url).map(|url| ("dashboard_url", url)));
     if let Some(tier) = message::worst_tier(notice).filter(|_| incident.cause == Cause::Burn) {

@@ -28,10 +28,10 @@ pub(super) fn fields(notice: &Notice) -> Vec<(String, String)> {
     if evidence.present.is_some() {
         add("State".to_owned(), &status(evidence));
     }
-    add(
-        "Budget left".to_owned(),
-        &format!("{} of {}", percent(evidence.budget_left_ratio), evidence.period_text()),
-    );
+    if evidence.has_budget() {
+        let left = percent(evidence.budget_left_ratio);
+        add("Budget left".to_owned(), &format!("{left} of {}", evidence.period_text()));
+    }
     if let Some(excluded) = excluded_text(notice) {
         add("Excluded".to_owned(), &excluded);
     }

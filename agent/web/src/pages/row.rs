@@ -53,7 +53,7 @@ pub(super) struct SloRow {
 impl SloRow {
     pub(super) fn new(slo: &SloStatus, config: &Config, at: Timestamp, now: Timestamp) -> Self {
         let evidence = &slo.evidence;
-        let known = evidence.total > 0;
+        let known = evidence.total > 0 && evidence.has_budget();
         let age = slo.data_age_s.map(|age| age + now.seconds_since(at).max(0.0));
         let incidents = slo.incidents.iter();
         Self {
