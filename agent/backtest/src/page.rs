@@ -58,7 +58,7 @@ pub fn page(backtest: &Backtest, recording: &Recording) -> String {
     );
     let _ = writeln!(
         page,
-        "<p>{} over {}, from {} to {} UTC: {} events, {} of them bad. {} of the error budget left at the end, {} at \
+        "<p>{} over {}, from {} to {}: {} events, {} of them bad. {} of the error budget left at the end, {} at \
          the least.</p>",
         policy.objective,
         escaped(&backtest.period),
@@ -87,7 +87,7 @@ pub fn page(backtest: &Backtest, recording: &Recording) -> String {
     page += &section("Labelled outages", &OUTAGE_HEADER, outages.collect());
     page += &section(
         "Pages of the naive threshold",
-        &["from (UTC)", "lasted", "bad", "of", "outage"],
+        &["from", "lasted", "bad", "of", "outage"],
         naive_rows(backtest),
     );
     page += &section("What if", &WHAT_IF_HEADER, what_if_rows(backtest));

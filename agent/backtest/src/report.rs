@@ -113,7 +113,7 @@ fn head(backtest: &Backtest) -> String {
     let mut text = format!(
         "{}  {} over {}\n\
          tiers   {}\n\
-         data    {} to {} UTC, {} slots of {}, {} of them without data\n\
+         data    {} to {}, {} slots of {}, {} of them without data\n\
          events  {}, {} of them bad ({})\n\
          budget  {} left at the end, {} at the least ({})\n",
         backtest.slo,
@@ -185,7 +185,7 @@ fn incidents(backtest: &Backtest) -> String {
 
 /// Columns of [`incident_row`].
 pub(super) const INCIDENT_HEADER: [&str; 8] =
-    ["opened (UTC)", "resolved (UTC)", "lasted", "first to fire", "peak", "delay", "budget spent", "outage"];
+    ["opened", "resolved", "lasted", "first to fire", "peak", "delay", "budget spent", "outage"];
 
 /// Returns the cells of an incident.
 pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Option<usize>) -> Vec<String> {
@@ -234,7 +234,7 @@ fn outages(backtest: &Backtest) -> String {
 }
 
 /// Columns of [`outage_row`].
-pub(super) const OUTAGE_HEADER: [&str; 4] = ["outage", "began (UTC)", "lasted", "found"];
+pub(super) const OUTAGE_HEADER: [&str; 4] = ["outage", "began", "lasted", "found"];
 
 /// Returns the cells of an outage.
 pub(super) fn outage_row(backtest: &Backtest, outage: &Outage, found: Option<usize>) -> Vec<String> {
