@@ -12,7 +12,7 @@ use lookout_model::{Delivery, DeliveryResult, TransitionRecord};
 use lookout_runtime::clock::{Clock, TokioClock};
 
 use super::*;
-use crate::{Refused, Retry};
+use crate::{Grouping, Refused, Retry};
 
 /// The behaviour of a receiver.
 #[derive(Clone, Copy)]
@@ -27,6 +27,7 @@ enum Behaviour {
 
 /// Receiver that takes one message at a time, and records what it took.
 struct Chat {
+    grouping: Grouping,
     behaviour: Mutex<Behaviour>,
     took: Mutex<Vec<(u64, Severity, Change)>>,
     asked: AtomicUsize,
@@ -41,6 +42,10 @@ impl Receiver for Chat {
 
     fn concurrency(&self) -> usize {
         1
+    }
+
+    fn grouping(&self) -> Grouping {
+        self.grouping
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
@@ -79,9 +84,13 @@ struct Scene {
 
 impl Scene {
     fn open(behaviour: Behaviour) -> Self {
+        Self::grouped(Grouping::Alone, behaviour)
+    }
+
+    fn grouped(grouping: Grouping, behaviour: Behaviour) -> Self {
         let (took, start) = (Mutex::default(), Instant::now());
-        let chat =
-            Arc::new(Chat { behaviour: Mutex::new(behaviour), took, asked: AtomicUsize::new(0), start });
+        let (behaviour, asked) = (Mutex::new(behaviour), AtomicUsize::new(0));
+        let chat = Arc::new(Chat { grouping, behaviour, took, asked, start });
         let (ledger, wake) = (Arc::new(MemoryLedger::default()), Arc::new(Notify::new()));
         let clock = Arc::new(SetClock(TokioClock::starting_at(T0), AtomicI64::new(0)));
         let ports = Ports {
@@ -238,6 +247,23 @@ async fn a_message_that_fails_alone_delays_no_other() {
         assert_eq!(pages.last(), Some(&(minute * 60)), "at once");
         tokio::time::sleep(Duration::from_secs(70)).await;
         scene.begin(Severity::Ticket, 1).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_of_batches_that_fails_is_tried_once_in_a_while() {
+    let scene = Scene::grouped(Grouping::Batched, Behaviour::Refuses(Retry::BackOff));
+    // twice, with ten batches that wait
+    for _ in 0..2 {
+        let before = scene.chat.asked.load(Ordering::Relaxed);
+        scene.begin(Severity::Ticket, 1000).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let tries = scene.chat.asked.load(Ordering::Relaxed) - before;
+        assert!((3..=12).contains(&tries), "{tries} tries in a minute");
+        scene.behave(Behaviour::Takes(Duration::ZERO));
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(scene.ledger.waiting("chat").await.unwrap().1, 0);
+        scene.behave(Behaviour::Refuses(Retry::BackOff));
     }
 }
 
