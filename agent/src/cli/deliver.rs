@@ -46,7 +46,7 @@ struct Order<'o> {
     agent: &'o AgentUrl,
     /// The name of the resource, and that of the number in its answer.
     names: (&'static str, &'static str),
-    /// What happened to that number of messages.
+    /// The words after that number: `tried again`, `given up`.
     done: &'static str,
     json: bool,
 }

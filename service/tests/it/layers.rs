@@ -110,8 +110,8 @@ fn paths_are_found_however_they_are_written() {
     assert_eq!(found.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
 
-/// Who copies the service replaces the entities, and nothing else: no other file has their names, in paths, types, texts
-/// or comments.
+/// A copy of the service replaces the entities, and nothing else: no other file has their names, in paths, types, texts or
+/// comments.
 #[test]
 fn what_copiers_keep_names_no_entity() {
     let replaced: Vec<_> = ENTITIES.iter().chain(&LISTS).map(|part| Path::new("src").join(part)).collect();

@@ -28,7 +28,7 @@ pub(super) struct Instance {
     pub(super) passwords: Vec<Secret>,
     pub(super) breaker: Breaker,
     pub(super) quarantine: Quarantine,
-    /// What it did not accept while another instance did.
+    /// The alerts that it did not accept while another instance did.
     pub(super) missed: Missed,
     /// Held during a refresh.
     pub(super) refreshing: tokio::sync::Mutex<()>,

@@ -19,7 +19,7 @@ use crate::delivery::wire::{Alert, Event, Posted};
 /// Alertmanager ends nothing.
 const EARLY_MS: i64 = 2_000;
 
-/// What happened at one Alertmanager.
+/// The record of one Alertmanager.
 pub(crate) struct Instance {
     pub(crate) events: Vec<Event>,
     /// Its notifications.

@@ -12,7 +12,7 @@ use crate::delivery::wire::{Event, Posted};
 const STARTS: [i64; 2] = [10_000, 60_000];
 const LASTS: i64 = 10_000;
 
-/// What both instances accepted and told.
+/// Accepted posts and notifications of both instances.
 #[derive(Clone)]
 struct Day {
     sent: Vec<Sent>,
