@@ -24,7 +24,7 @@ pub(super) struct Job {
     root: PathBuf,
     environment: Value,
     steps: Vec<Value>,
-    /// Whatever runs the steps also gets these.
+    /// Further variables of every step.
     extra: Vec<(String, String)>,
 }
 

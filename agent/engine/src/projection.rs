@@ -153,7 +153,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever part of a slot was seen: as long as the rest brings no more good events than usual, its end says the
+        /// For any part of a slot that was seen: as long as the rest brings no more good events than usual, its end says the
         /// same, and looking changes no measurement.
         #[test]
         fn the_end_of_the_slot_agrees(

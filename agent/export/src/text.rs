@@ -63,7 +63,7 @@ fn sloth_families(families: &mut Families, slo: &SloStatus) {
         let help = "Burn rate over the observed time of the shortest window.";
         families.gauge("slo:current_burn_rate:ratio", help, labels, burn);
     }
-    if evidence.total > 0 {
+    if evidence.total > 0 && evidence.has_budget() {
         let left = evidence.budget_left_ratio;
         let help = "Burn rate over the period; time that was not observed counts as clean.";
         families.gauge("slo:period_burn_rate:ratio", help, labels, 1.0 - left);

@@ -143,7 +143,7 @@ fn promtool(arguments: &[&str], files: &[PathBuf]) {
     assert!(said.status.success(), "promtool {}: {text}", arguments.join(" "));
 }
 
-/// Whatever of the examples is carried over at all is checked and generated where it stands, and Prometheus takes the
+/// Each part of the examples that is carried over is checked and generated where it stands, and Prometheus takes the
 /// rules.
 #[test]
 fn the_examples_of_every_tool_check_simulate_and_generate_as_they_are() {

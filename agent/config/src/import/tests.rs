@@ -366,7 +366,7 @@ proptest! {
         }
     }
 
-    /// Whatever a text is, it is read back from what is written.
+    /// Any text is read back from what is written.
     #[test]
     fn texts_survive(texts in prop::collection::vec("\\PC{0,40}|[ -~\n\t]{0,60}|(a|:| |#|-|\n|'|\"){0,12}", 1..6)) {
         let entries = texts.iter().enumerate().map(|(n, text)| (format!("k{n}"), Document::text(text)));
