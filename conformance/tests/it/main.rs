@@ -8,6 +8,8 @@ mod checks;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod comments;
+#[cfg(test)]
 mod deploy_class;
 #[cfg(test)]
 mod journey;
