@@ -27,7 +27,7 @@ fn doc_comments_begin_with_a_noun_or_a_verb() {
     let tree = Tree::copy_of(&root()).unwrap();
     let (mut wrong, mut files) = (Vec::new(), 0);
     for file in tree.files_in("", &[".rs"]) {
-        let text = tree.read(&file).unwrap();
+        let text = tree.read(file).unwrap();
         let at = |(line, comment)| format!("{}:{line}: {comment}", file.display());
         wrong.extend(questions(&text).into_iter().map(at));
         files += 1;
