@@ -7,37 +7,65 @@ use lookout_runtime::exposition::{Format, Kind, write_labels, write_value};
 /// Bytes from which on a new part of a family begins.
 const PART: usize = 32 * 1024;
 
+/// A family, open for samples.
 #[derive(Debug)]
-struct Family {
+pub(super) struct Family {
     name: String,
     help: &'static str,
     kind: Kind,
+    /// The begin of a line with labels.
+    begin: String,
     /// Texts of some samples each. Megabytes in one text would be copied again and again while it grows.
     samples: Vec<String>,
+}
+
+impl Family {
+    fn new(name: &str, help: &'static str, kind: Kind) -> Self {
+        Self { name: name.to_owned(), help, kind, begin: [name, "{"].concat(), samples: Vec::new() }
+    }
+
+    /// Adds a sample. A value that is not finite is left out: a gap is visible, while NaN spreads to every sum.
+    fn add(&mut self, labels: Labels<'_>, value: f64) {
+        if !value.is_finite() {
+            return;
+        }
+        if self.samples.last().is_none_or(|part| part.len() >= PART) {
+            self.samples.push(String::new());
+        }
+        if let Some(part) = self.samples.last_mut() {
+            sample(part, &self.name, &self.begin, labels, value);
+        }
+    }
 }
 
 /// Labels of a sample: those that are written already, and the ones after them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Labels<'l> {
-    written: &'l str,
+    written: [&'l str; 2],
     more: &'l [(&'l str, &'l str)],
 }
 
 impl<'l, const N: usize> From<&'l [(&'l str, &'l str); N]> for Labels<'l> {
     fn from(more: &'l [(&'l str, &'l str); N]) -> Self {
-        Self { written: "", more }
+        Self { written: ["", ""], more }
     }
 }
 
 impl<'l> From<&'l [(&'l str, &'l str)]> for Labels<'l> {
     fn from(more: &'l [(&'l str, &'l str)]) -> Self {
-        Self { written: "", more }
+        Self { written: ["", ""], more }
     }
 }
 
 impl<'l, const N: usize> From<(&'l str, &'l [(&'l str, &'l str); N])> for Labels<'l> {
     fn from((written, more): (&'l str, &'l [(&'l str, &'l str); N])) -> Self {
-        Self { written, more }
+        Self { written: [written, ""], more }
+    }
+}
+
+impl<'l> From<[&'l str; 2]> for Labels<'l> {
+    fn from(written: [&'l str; 2]) -> Self {
+        Self { written, more: &[] }
     }
 }
 
@@ -52,19 +80,32 @@ pub(super) struct Families {
 }
 
 impl Families {
-    /// Adds a sample. A value that is not finite is left out: a gap is visible, while NaN spreads to every sum.
+    /// Adds a sample.
     pub(super) fn add(&mut self, kind: Kind, name: &str, help: &'static str, labels: Labels<'_>, value: f64) {
-        if !value.is_finite() {
-            return;
+        if value.is_finite()
+            && let Some(family) = self.family(kind, name, help)
+        {
+            family.add(labels, value);
         }
+    }
+
+    /// Returns a family; a new one when it is the first time.
+    fn family(&mut self, kind: Kind, name: &str, help: &'static str) -> Option<&mut Family> {
         self.last = self.place(kind, name, help);
-        if let Some(family) = self.all.get_mut(self.last) {
-            if family.samples.last().is_none_or(|part| part.len() >= PART) {
-                family.samples.push(String::new());
-            }
-            if let Some(part) = family.samples.last_mut() {
-                sample(part, name, labels, value);
-            }
+        self.all.get_mut(self.last)
+    }
+
+    /// Adds a gauge with a sample for each label of `states`, which are written already: 1 for those that are, else 0.
+    pub(super) fn states<'s>(
+        &mut self,
+        name: &str,
+        help: &'static str,
+        written: &str,
+        states: impl IntoIterator<Item = (&'s str, bool)>,
+    ) {
+        let Some(family) = self.family(Kind::Gauge, name, help) else { return };
+        for (label, is) in states {
+            family.add([written, label].into(), f64::from(u8::from(is)));
         }
     }
 
@@ -79,7 +120,7 @@ impl Families {
             return *place;
         }
         let place = self.all.len();
-        self.all.push(Family { name: name.to_owned(), help, kind, samples: Vec::new() });
+        self.all.push(Family::new(name, help, kind));
         self.places.insert(name.to_owned(), place);
         place
     }
@@ -104,20 +145,24 @@ impl Families {
     }
 }
 
-fn sample(out: &mut String, name: &str, labels: Labels<'_>, value: f64) {
-    let Labels { written, more } = labels;
-    out.push_str(name);
-    if written.is_empty() && more.is_empty() {
-        out.push(' ');
+fn sample(out: &mut String, name: &str, begin: &str, labels: Labels<'_>, value: f64) {
+    let Labels { written: [first, second], more } = labels;
+    if first.is_empty() && second.is_empty() && more.is_empty() {
+        out.push_str(name);
     } else {
-        out.push('{');
-        out.push_str(written);
-        if !written.is_empty() && !more.is_empty() {
+        out.push_str(begin);
+        out.push_str(first);
+        if !first.is_empty() && !second.is_empty() {
+            out.push(',');
+        }
+        out.push_str(second);
+        if !(first.is_empty() && second.is_empty() || more.is_empty()) {
             out.push(',');
         }
         write_labels(out, more.iter().copied());
-        out.push_str("} ");
+        out.push('}');
     }
+    out.push(' ');
     write_value(out, value);
     out.push('\n');
 }
@@ -135,12 +180,13 @@ mod tests {
         families.gauge("a", "The first.", ("x=\"2\"", &[("y", "3")]), 1.0);
         families.gauge("a", "The first.", ("x=\"2\"", &[]), 1.5);
         families.gauge("c", "Nothing.", &[], f64::NAN);
+        families.states("a", "The first.", "x=\"2\"", [("y=\"3\"", true), ("y=\"4\"", false)]);
         let mut out = String::new();
         families.write(&mut out, Format::Text);
         assert_eq!(
             out,
             "# HELP a The first.\n# TYPE a gauge\na{x=\"1\"} 0.5\na{x=\"a\\\"b\\\\c\\nd\"} 2\n\
-             a{x=\"2\",y=\"3\"} 1\na{x=\"2\"} 1.5\n\
+             a{x=\"2\",y=\"3\"} 1\na{x=\"2\"} 1.5\na{x=\"2\",y=\"3\"} 1\na{x=\"2\",y=\"4\"} 0\n\
              # HELP b_total The second.\n# TYPE b_total counter\nb_total 3\n"
         );
     }

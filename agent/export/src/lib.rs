@@ -8,6 +8,7 @@ mod blackbox;
 mod component;
 mod family;
 mod host;
+mod labels;
 mod otlp;
 mod registry;
 mod telemetry;

@@ -7,14 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use lookout_engine::{Cause, DataState, Objective, Severity, Status, Window};
+use lookout_engine::{Cause, Objective};
 
 use super::component;
 use super::family::Families;
 use super::host::Host;
+use super::labels::{SharedLabels, written};
 use lookout_evaluate::{SloStatus, Snapshot};
 use lookout_runtime::events::names;
-use lookout_runtime::exposition::{Format, write_labels};
+use lookout_runtime::exposition::Format;
 use lookout_runtime::recorder::Recorder;
 
 /// Writes all metrics, without what ends a text of the format.
@@ -31,28 +32,28 @@ pub fn render(
     // dashboards link to the agent by this address
     let version = [("version", env!("CARGO_PKG_VERSION")), ("external_url", external_url)];
     families.gauge(names::BUILD_INFO, "Which lookout this is; always 1.", &version, 1.0);
+    let mut shared = SharedLabels::default();
     for slo in &snapshot.slos {
-        sloth_families(&mut families, slo);
-        lookout_families(&mut families, slo);
+        sloth_families(&mut families, &mut shared, slo);
+        lookout_families(&mut families, &mut shared, slo);
     }
     host.figures().add_to(&mut families);
     families.write(out, format);
 }
 
-fn sloth_families(families: &mut Families, slo: &SloStatus) {
+fn sloth_families(families: &mut Families, shared: &mut SharedLabels, slo: &SloStatus) {
     let evidence = &slo.evidence;
-    let shared = written([("sloth_id", &slo.id), ("sloth_service", &slo.service), ("sloth_slo", &slo.slo)]);
-    let written = shared.as_str();
+    let own = written([("sloth_id", &slo.id), ("sloth_service", &slo.service), ("sloth_slo", &slo.slo)]);
+    let written = own.as_str();
     let labels = (written, &[]);
     // The engine's type prints 99.9 % as 0.999 and not as 0.9990000000000001.
     let objective = Objective::try_from_percent(evidence.objective_percent);
     let (objective, budget) =
         objective.map_or((f64::NAN, f64::NAN), |objective| (objective.ratio(), objective.budget_ratio()));
-    for (seconds, ratio) in &ratios_by_window(slo, budget) {
-        let window = Window::seconds(*seconds).to_string();
-        let labels = (written, &[("sloth_window", window.as_str())]);
+    for (seconds, ratio) in ratios_by_window(slo, budget) {
+        let Some(window) = shared.window(seconds) else { continue };
         let help = "Share of bad events in the observed time of the window.";
-        families.gauge(&format!("slo:sli_error:ratio_rate{window}"), help, labels, *ratio);
+        families.gauge(&window.ratio, help, [written, window.of_sloth.as_str()], ratio);
     }
     let days = evidence.period_s as f64 / 86_400.0;
     families.gauge("slo:objective:ratio", "Share of events that must be good.", labels, objective);
@@ -81,13 +82,6 @@ fn sloth_families(families: &mut Families, slo: &SloStatus) {
     families.gauge("sloth_slo_info", "The SLO; always 1.", (written, &more), 1.0);
 }
 
-/// Returns the labels that all series of an SLO share, written once.
-fn written<const N: usize>(labels: [(&str, &String); N]) -> String {
-    let mut written = String::new();
-    write_labels(&mut written, labels.map(|(name, value)| (name, value.as_str())));
-    written
-}
-
 /// Returns the burn rate of the observed time of a window.
 fn observed(burn: Option<f64>, coverage: f64) -> Option<f64> {
     burn.filter(|_| coverage > 0.0).map(|burn| burn / coverage)
@@ -112,30 +106,17 @@ fn ratios_by_window(slo: &SloStatus, budget: f64) -> BTreeMap<u64, f64> {
     ratios
 }
 
-fn lookout_families(families: &mut Families, slo: &SloStatus) {
+fn lookout_families(families: &mut Families, shared: &mut SharedLabels, slo: &SloStatus) {
     let evidence = &slo.evidence;
-    let shared = written([("service", &slo.service), ("slo", &slo.slo)]);
-    let written = shared.as_str();
+    let own = written([("service", &slo.service), ("slo", &slo.slo)]);
+    let written = own.as_str();
     let labels = (written, &[]);
-    for state in [
-        DataState::Ok,
-        DataState::Idle,
-        DataState::NoData,
-        DataState::Insufficient,
-        DataState::Stale,
-        DataState::Partial,
-    ] {
-        let is = f64::from(u8::from(evidence.data_state == state));
-        let labels = (written, &[("state", state.as_str())]);
-        families.gauge(names::SLO_DATA_STATE, "1 for the state the data are in, else 0.", labels, is);
-    }
+    let states =
+        shared.data_states.iter().map(|(state, label)| (label.as_str(), *state == evidence.data_state));
+    families.states(names::SLO_DATA_STATE, "1 for the state the data are in, else 0.", written, states);
     let current = slo.status();
-    for status in Status::ALL {
-        let is = f64::from(u8::from(current == status));
-        let word = status.as_str().replace(' ', "_");
-        let labels = (written, &[("status", word.as_str())]);
-        families.gauge(names::SLO_STATUS, "1 for the state of the SLO for people, else 0.", labels, is);
-    }
+    let states = shared.statuses.iter().map(|(status, label)| (label.as_str(), *status == current));
+    families.states(names::SLO_STATUS, "1 for the state of the SLO for people, else 0.", written, states);
     if evidence.total > 0 && evidence.has_budget() {
         let help = "Share of the error budget that is left; negative when overspent.";
         families.gauge(names::SLO_BUDGET_LEFT, help, labels, evidence.budget_left_ratio);
@@ -156,13 +137,13 @@ fn lookout_families(families: &mut Families, slo: &SloStatus) {
         let help = "Events of the period, as they are now: old ones leave as new ones come.";
         families.gauge(names::SLO_EVENTS, help, (written, &[("result", result)]), events as f64);
     }
-    coverage_families(families, slo, written);
-    incident_families(families, slo, written);
+    coverage_families(families, shared, slo, written);
+    incident_families(families, shared, slo, written);
     component::add_to(families, slo, written);
 }
 
 /// Observed seconds of every window of a tier, and the seconds it asks for.
-fn coverage_families(families: &mut Families, slo: &SloStatus, written: &str) {
+fn coverage_families(families: &mut Families, shared: &mut SharedLabels, slo: &SloStatus, written: &str) {
     let windows = slo
         .evidence
         .tiers
@@ -170,8 +151,8 @@ fn coverage_families(families: &mut Families, slo: &SloStatus, written: &str) {
         .flat_map(|tier| [(tier.long_s, tier.long_coverage), (tier.short_s, tier.short_coverage)]);
     let windows: BTreeMap<u64, f64> = windows.collect();
     for (seconds, coverage) in windows {
-        let window = Window::seconds(seconds).to_string();
-        let labels = (written, &[("window", window.as_str())]);
+        let Some(window) = shared.window(seconds) else { continue };
+        let labels = [written, window.own.as_str()];
         let asked = seconds as f64;
         let help =
             "Observed seconds of a window of a tier; unseen time counts as clean before the tier fires.";
@@ -181,7 +162,7 @@ fn coverage_families(families: &mut Families, slo: &SloStatus, written: &str) {
     }
 }
 
-fn incident_families(families: &mut Families, slo: &SloStatus, written: &str) {
+fn incident_families(families: &mut Families, shared: &SharedLabels, slo: &SloStatus, written: &str) {
     for incident in slo.incidents.iter().chain(&slo.resolved) {
         let labels = (written, &[("cause", incident.cause.as_str())]);
         for (family, help, at) in [
@@ -213,16 +194,14 @@ fn incident_families(families: &mut Families, slo: &SloStatus, written: &str) {
     }
     // few SLOs are about a row of probes, and the others need no series of it
     let has_row = slo.evidence.conditions.iter().any(|seen| seen.kind.cause() == Cause::TargetDown);
-    for cause in Cause::ALL.into_iter().filter(|cause| has_row || *cause != Cause::TargetDown) {
-        for severity in [Severity::Page, Severity::Ticket] {
-            let open = slo.incidents.iter().any(|incident| {
-                incident.resolved_at.is_none() && incident.cause == cause && incident.severity == severity
-            });
-            let labels = (written, &[("severity", severity.as_str()), ("cause", cause.as_str())]);
-            let help = "1 while an incident is open, else 0.";
-            families.gauge(names::INCIDENT_OPEN, help, labels, f64::from(u8::from(open)));
-        }
-    }
+    let kinds = shared.incidents.iter().filter(|(cause, ..)| has_row || *cause != Cause::TargetDown);
+    let states = kinds.map(|(cause, severity, label)| {
+        let is_open = slo.incidents.iter().any(|incident| {
+            incident.resolved_at.is_none() && incident.cause == *cause && incident.severity == *severity
+        });
+        (label.as_str(), is_open)
+    });
+    families.states(names::INCIDENT_OPEN, "1 while an incident is open, else 0.", written, states);
 }
 
 #[cfg(test)]

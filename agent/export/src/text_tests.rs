@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use lookout_engine::{DataState, Severity, Status, Window};
 use lookout_model::Timestamp;
 
 use super::*;

@@ -92,7 +92,10 @@ pub fn write_count(out: &mut String, count: u64) {
 pub fn write_value(out: &mut String, value: f64) {
     /// Every whole number up to this has a value of its own.
     const MAX_EXACT: f64 = (1_u64 << 53) as f64;
-    if value.abs() <= MAX_EXACT && value.fract() == 0.0 {
+    if value == 0.0 || value == 1.0 {
+        // most are states, and a copy of one byte costs more than the byte
+        out.push(if value == 0.0 { '0' } else { '1' });
+    } else if value.abs() <= MAX_EXACT && value.fract() == 0.0 {
         out.push_str(itoa::Buffer::new().format(value as i64));
     } else {
         // writing to a string cannot fail
