@@ -65,7 +65,8 @@ impl Prober {
         if needs_roots(&target.check) {
             self.tls.load().await;
         }
-        match first_peer(&target.check).filter(|_| target.family.is_several()) {
+        let several = target.family.is_several().then(|| first_peer(&target.check)).flatten();
+        match several {
             Some(peer) => self.attempt_several(target, &traced, &peer).await,
             None => self.attempt_once(target, &traced, target.timeout, None).await,
         }

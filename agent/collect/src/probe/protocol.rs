@@ -61,6 +61,6 @@ impl<'a> Context<'a> {
 
     /// Returns whether an assertion looks at a value.
     pub(super) fn asserts(&self, wanted: impl Fn(&Subject) -> bool) -> bool {
-        self.target.expect.iter().flat_map(|assertion| assertion.root.subjects()).any(wanted)
+        self.target.expect.iter().any(|assertion| assertion.root.looks_at(&wanted))
     }
 }

@@ -223,6 +223,15 @@ impl Assertion {
 }
 
 impl Condition {
+    /// Returns whether it looks at a value that is wanted.
+    pub fn looks_at(&self, wanted: &impl Fn(&Subject) -> bool) -> bool {
+        match self {
+            Self::All(inner) | Self::Any(inner) => inner.iter().any(|each| each.looks_at(wanted)),
+            Self::Not(inner) => inner.looks_at(wanted),
+            Self::Compare(comparison) => wanted(&comparison.subject),
+        }
+    }
+
     /// Every value of the answer it looks at.
     #[must_use]
     pub fn subjects(&self) -> Vec<&Subject> {

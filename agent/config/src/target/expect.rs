@@ -42,9 +42,8 @@ pub(super) fn read(
 
 /// Adds what a protocol expects of every answer.
 pub(super) fn defaults(protocol: Protocol, assertions: Vec<Assertion>) -> Vec<Assertion> {
-    let speaks_of = |wanted: fn(&Subject) -> bool| {
-        assertions.iter().flat_map(|assertion| assertion.root.subjects()).any(wanted)
-    };
+    let speaks_of =
+        |wanted: fn(&Subject) -> bool| assertions.iter().any(|assertion| assertion.root.looks_at(&wanted));
     let default = match protocol {
         Protocol::Http if !speaks_of(|subject| matches!(subject, Subject::Status)) => {
             Some(Assertion::status(vec![(200, 299)]))

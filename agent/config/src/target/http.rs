@@ -235,7 +235,7 @@ fn keeps_body(fields: &Fields<'_>) -> bool {
 
 fn looks_into_body(text: &str) -> bool {
     let parsed = super::super::assertion::Assertion::parse(text);
-    parsed.is_ok_and(|assertion| assertion.root.subjects().into_iter().any(|subject| subject.needs_body()))
+    parsed.is_ok_and(|assertion| assertion.root.looks_at(&|subject| subject.needs_body()))
 }
 
 fn read_method(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {

@@ -32,13 +32,9 @@ type Parsed = Option<Result<serde_json::Value, String>>;
 
 /// Judges an answer: the first assertion that does not hold decides.
 pub(super) fn evaluate(assertions: &[Assertion], answer: &Answer<'_>) -> Verdict {
-    let needs_json = assertions
-        .iter()
-        .flat_map(|assertion| assertion.root.subjects())
-        .any(|subject| matches!(subject, Subject::Json { .. }));
     let mut json: Parsed = None;
     for assertion in assertions {
-        if needs_json && json.is_none() && looks_at_json(&assertion.root) {
+        if json.is_none() && looks_at_json(&assertion.root) {
             json = Some(json::parse(answer.facts.body.as_deref().unwrap_or_default(), answer.deadline));
         }
         let finding = condition(&assertion.root, answer, json.as_ref(), false);
@@ -92,7 +88,7 @@ pub(super) fn verdict(failure: Failure) -> Verdict {
 }
 
 fn looks_at_json(root: &Condition) -> bool {
-    root.subjects().into_iter().any(|subject| matches!(subject, Subject::Json { .. }))
+    root.looks_at(&|subject| matches!(subject, Subject::Json { .. }))
 }
 
 /// Truth of a condition; none where a value is missing. A condition that does not hold names the comparison that decided.
@@ -156,6 +152,10 @@ fn compare(
         _ => Value::of(subject, answer),
     };
     let holds = value::holds(&found, comparison.operator, &comparison.expected);
+    if holds == Some(!negated) {
+        // no comparison that is as it should be decides against an answer
+        return Finding { holds, leaf: None };
+    }
     let not = if negated { "not " } else { "" };
     let found = bounded(&found.to_string(), VALUE_LIMIT);
     let expected = bounded(expected_text, VALUE_LIMIT);

@@ -19,6 +19,10 @@ use crate::wording::chain;
 /// Bytes that the head of an answer may take.
 const HEAD_LIMIT: usize = 64 * 1024;
 
+/// Headers that the library makes room for at least. Its two tables of 256 would be of the size of its buffers: musl's
+/// allocator keeps three of a size, and would map and unmap memory for every probe, a tenth of the CPU.
+const PARSED_HEADERS: usize = 320;
+
 /// Bounds of an answer.
 pub(super) struct Limits {
     pub(super) headers: usize,
@@ -38,7 +42,7 @@ pub(super) async fn one(
     attempt.events = Some(Arc::clone(&events));
     let io = TokioIo::new(ObservedStream::new(stream, Arc::clone(&events)));
     let mut builder = http1::Builder::new();
-    builder.max_buf_size(HEAD_LIMIT).max_headers(limits.headers);
+    builder.max_buf_size(HEAD_LIMIT).max_headers(limits.headers.max(PARSED_HEADERS));
     let handshake = builder.handshake(io).await;
     let (mut sender, connection) = handshake.map_err(|error| failed(&error, &events))?;
     let mut connection = std::pin::pin!(connection.fuse());

@@ -16,6 +16,8 @@ mod request;
 mod tests;
 mod token;
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use lookout_config::{HttpCheck, HttpVersion, Secret, Subject};
 
@@ -50,7 +52,7 @@ async fn follow(
     attempt: &mut Attempt,
     token: Option<&Secret>,
 ) -> Result<(), Failure> {
-    let mut hop = Hop { check, url: check.url.clone(), as_get: false, token };
+    let mut hop = Hop { check, url: Cow::Borrowed(&check.url), as_get: false, token };
     let mut followed = 0;
     loop {
         visit(context, attempt, &hop).await?;

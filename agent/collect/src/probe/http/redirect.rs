@@ -1,5 +1,7 @@
 //! Redirects: followed within a limit, never to a weaker scheme, to another origin only where that is allowed.
 
+use std::borrow::Cow;
+
 use http::header::LOCATION;
 use url::Url;
 
@@ -40,7 +42,7 @@ pub(super) fn next<'a>(hop: &Hop<'a>, facts: &Facts, followed: u32) -> Result<Op
         let origin = origin(&url);
         return refused(format!("a redirect ({status}) would send the body to another origin: {origin}"));
     }
-    Ok(Some(Hop { check: hop.check, url, as_get, token: hop.token }))
+    Ok(Some(Hop { check: hop.check, url: Cow::Owned(url), as_get, token: hop.token }))
 }
 
 /// An origin for people, without what may be secret.

@@ -7,7 +7,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use http_body_util::Full;
 use hyper::body::Bytes;
-use url::Url;
+use url::{Position, Url};
 
 use super::super::Reason;
 use super::super::attempt::Failure;
@@ -22,7 +22,7 @@ pub(in super::super) const USER_AGENT: &str = concat!("lookout/", env!("CARGO_PK
 /// One hop on the way to the answer.
 pub(super) struct Hop<'a> {
     pub(super) check: &'a HttpCheck,
-    pub(super) url: Url,
+    pub(super) url: Cow<'a, Url>,
     /// A redirect of 303, and of 301 and 302 after a POST, is followed by a GET without a body.
     pub(super) as_get: bool,
     /// A token for the origin of the check.
@@ -32,14 +32,14 @@ pub(super) struct Hop<'a> {
 impl Hop<'_> {
     /// Returns whether it leads to the origin that credentials and headers are meant for.
     fn is_at_origin(&self) -> bool {
-        self.url.origin() == self.check.url.origin()
+        is_same_origin(&self.url, &self.check.url)
     }
 
     /// Returns whether a URL is of the target: its origin, or the same host over TLS, which is the usual way in.
     pub(super) fn is_of_target(&self, url: &Url) -> bool {
         let own = &self.check.url;
         let is_upgrade = own.scheme() == "http" && url.scheme() == "https" && url.host() == own.host();
-        url.origin() == own.origin() || is_upgrade
+        is_same_origin(url, own) || is_upgrade
     }
 
     /// Trust and identity at this hop. A stranger is verified by its own name, and is shown no certificate.
@@ -70,10 +70,7 @@ impl Hop<'_> {
     }
 
     fn uri(&self, form: &Form<'_>) -> Option<Uri> {
-        let mut path = self.url.path().to_owned();
-        if let Some(query) = self.url.query() {
-            path = format!("{path}?{query}");
-        }
+        let path = &self.url[Position::BeforePath..Position::AfterQuery];
         if form.two {
             return format!("{}://{}{path}", self.url.scheme(), self.authority()?).parse().ok();
         }
@@ -94,7 +91,7 @@ impl Hop<'_> {
     fn headers(&self, traced: &Traced, form: &Form<'_>) -> Option<HeaderMap> {
         let mut headers = HeaderMap::new();
         if !form.two {
-            headers.insert(header::HOST, HeaderValue::from_str(&host(&self.url)?).ok()?);
+            headers.insert(header::HOST, HeaderValue::try_from(host(&self.url)?).ok()?);
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
@@ -117,7 +114,7 @@ impl Hop<'_> {
             // its place is the authority of the request
             headers.remove(header::HOST);
         }
-        headers.insert(TRACEPARENT, HeaderValue::from_str(&traced.header()).ok()?);
+        headers.insert(TRACEPARENT, HeaderValue::try_from(traced.header()).ok()?);
         Some(headers)
     }
 }
@@ -128,6 +125,13 @@ pub(super) struct Form<'a> {
     pub(super) two: bool,
     /// The proxy that forwards the request, where no tunnel leads to the target.
     pub(super) forwarder: Option<&'a Proxy>,
+}
+
+/// Returns whether two URLs of HTTP have one origin: scheme, host and port.
+fn is_same_origin(one: &Url, other: &Url) -> bool {
+    one.scheme() == other.scheme()
+        && one.host() == other.host()
+        && one.port_or_known_default() == other.port_or_known_default()
 }
 
 /// Host and port as a request names them.

@@ -20,7 +20,7 @@ pub(in super::super) fn host_of(url: &Url, default_port: u16) -> Option<HostPort
     let port = url.port_or_known_default().unwrap_or(default_port);
     let host = match url.host()? {
         Host::Domain(name) => name.to_owned(),
-        Host::Ipv4(ip) => IpAddr::V4(ip).to_string(),
+        Host::Ipv4(_) => url.host_str()?.to_owned(),
         Host::Ipv6(ip) => IpAddr::V6(ip).to_string(),
     };
     Some(HostPort { host, port })
