@@ -43,7 +43,7 @@ enum Severity {
 }
 
 #[derive(Debug, Deserialize)]
-struct Begun {
+struct DrillStarted {
     incident_id: String,
     destinations: Vec<String>,
 }
@@ -63,13 +63,14 @@ struct Delivery {
     error: Option<String>,
 }
 
-impl Begun {
+impl DrillStarted {
     /// Returns whether it is known of each destination what became of the begin and the end. Acknowledgements and
     /// escalations may come in between.
-    fn is_known(&self, seen: &[Seen]) -> bool {
+    fn is_known(&self, seen: &[TimedDelivery]) -> bool {
         self.destinations.iter().all(|name| {
             let of = |change: &str| {
-                let same = |one: &Seen| one.delivery.destination == *name && one.delivery.change == change;
+                let same =
+                    |one: &TimedDelivery| one.delivery.destination == *name && one.delivery.change == change;
                 seen.iter().any(same)
             };
             of("opened") && of("resolved")
@@ -78,7 +79,7 @@ impl Begun {
 }
 
 /// A delivery with the time until its state was known.
-struct Seen {
+struct TimedDelivery {
     delivery: Delivery,
     after: Duration,
 }
@@ -107,7 +108,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
             output::problem(&format!("error: the agent refused it: {}", format::printable(&text)));
             return Ok(if status.is_client_error() { Exit::Usage } else { Exit::Unreachable });
         }
-        let begun: Begun = serde_json::from_str(&text).context("the agent's answer is of another version")?;
+        let begun: DrillStarted =
+            serde_json::from_str(&text).context("the agent's answer is of another version")?;
         if begun.destinations.is_empty() {
             output::problem("error: no destination takes this severity: nobody hears of such an incident");
             return Ok(Exit::No);
@@ -126,13 +128,13 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 async fn follow(
     options: &Options,
     token: Option<&Secret>,
-    begun: &Begun,
+    begun: &DrillStarted,
     longest: Duration,
 ) -> anyhow::Result<Exit> {
     let started = tokio::time::Instant::now();
     let mut url = options.agent.api("deliveries")?;
     url.query_pairs_mut().append_pair("incident", &begun.incident_id);
-    let mut seen: Vec<Seen> = Vec::new();
+    let mut seen: Vec<TimedDelivery> = Vec::new();
     let mut last: Vec<Delivery> = Vec::new();
     // a request that fails once is made again
     while !begun.is_known(&seen) && started.elapsed() < longest {
@@ -143,21 +145,21 @@ async fn follow(
                 serde_json::from_str(&text).context("the agent's answer is of another version")?;
             last = answer.deliveries;
             for delivery in last.iter().filter(|one| one.state != "waiting") {
-                let known = |one: &Seen| {
+                let known = |one: &TimedDelivery| {
                     (&one.delivery.destination, &one.delivery.change)
                         == (&delivery.destination, &delivery.change)
                 };
                 if !seen.iter().any(known) {
                     let Delivery { destination, change, state, .. } = delivery;
                     output::problem(&format!("{destination}: {change} {state}"));
-                    seen.push(Seen { delivery: delivery.clone(), after: started.elapsed() });
+                    seen.push(TimedDelivery { delivery: delivery.clone(), after: started.elapsed() });
                 }
             }
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
     for delivery in last.into_iter().filter(|one| one.state == "waiting") {
-        seen.push(Seen { delivery, after: started.elapsed() });
+        seen.push(TimedDelivery { delivery, after: started.elapsed() });
     }
     show(options, begun, &seen);
     let all = begun.is_known(&seen);
@@ -165,7 +167,7 @@ async fn follow(
     Ok(if all && arrived { Exit::Fine } else { Exit::No })
 }
 
-fn show(options: &Options, begun: &Begun, seen: &[Seen]) {
+fn show(options: &Options, begun: &DrillStarted, seen: &[TimedDelivery]) {
     if options.json {
         let rows: Vec<_> = seen
             .iter()
@@ -180,7 +182,7 @@ fn show(options: &Options, begun: &Begun, seen: &[Seen]) {
         output::line(&json!({ "incident_id": begun.incident_id, "deliveries": rows }).to_string());
         return;
     }
-    let row = |one: &Seen| {
+    let row = |one: &TimedDelivery| {
         let error = one.delivery.error.as_deref().map(format::printable).unwrap_or_default();
         vec![
             one.delivery.destination.clone(),

@@ -88,7 +88,7 @@ fn path(name: &str, action: &str) -> anyhow::Result<String> {
 }
 
 #[derive(Debug, Deserialize)]
-struct Told {
+struct PauseResponse {
     #[serde(flatten)]
     pause: PauseRecord,
     stored: bool,
@@ -99,7 +99,7 @@ fn show(answer: &str, json: bool) -> anyhow::Result<Exit> {
         output::line(answer.trim_end());
         return Ok(Exit::Fine);
     }
-    let Told { pause, stored } =
+    let PauseResponse { pause, stored } =
         serde_json::from_str(answer).context("the agent's answer is of another version")?;
     let now = SystemClock.now();
     let text = match pause.until > now {

@@ -17,7 +17,7 @@ const TRIES: usize = 5;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct AcknowledgementRequest {
     #[serde(default)]
     note: String,
 }
@@ -39,7 +39,8 @@ pub(super) async fn acknowledge(
 ) -> Result<(StatusCode, Json<Acknowledged>), Problem> {
     let token = auth::require(&state.config.tokens, &headers, Scope::Acknowledge)?;
     let empty = body.as_ref().is_ok_and(|body| body.is_empty());
-    let Written { note } = if empty { Written::default() } else { parse(body, "an acknowledgement")? };
+    let AcknowledgementRequest { note } =
+        if empty { AcknowledgementRequest::default() } else { parse(body, "an acknowledgement")? };
     if note.len() > LONGEST_REASON {
         let detail = format!("note has up to {LONGEST_REASON} bytes, not {}", note.len());
         return Err(Problem::bad_request("bad_field", detail));

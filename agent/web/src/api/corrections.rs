@@ -41,7 +41,7 @@ pub(super) struct Corrections {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct CorrectionRequest {
     scope: CorrectionScope,
     #[serde(default)]
     kind: CorrectionKind,
@@ -81,7 +81,7 @@ pub(super) async fn add(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<CorrectionRecord>), Problem> {
     let token = auth::require(&state.config.tokens, &headers, Scope::Correct)?;
-    let written: Written = parse(body, "a correction")?;
+    let written: CorrectionRequest = parse(body, "a correction")?;
     let wanted = check(written, token, &state)?;
     let ledger = |error| Problem::ledger(&error);
     // a repeated request, whose answer was lost, writes nothing again
@@ -142,7 +142,7 @@ pub(super) fn parse<T: DeserializeOwned>(
     })
 }
 
-fn check(written: Written, token: &Token, state: &State) -> Result<CorrectionRecord, Problem> {
+fn check(written: CorrectionRequest, token: &Token, state: &State) -> Result<CorrectionRecord, Problem> {
     check_texts(&written.reason, &written.actor)?;
     let actor = auth::actor(token, &written.actor);
     check_scope(&written.scope, state)?;

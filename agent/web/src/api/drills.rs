@@ -20,7 +20,7 @@ const AT_ONCE: usize = 5;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct DrillRequest {
     /// `Slo::id`.
     slo: String,
     #[serde(default)]
@@ -42,7 +42,7 @@ const fn half_a_minute() -> u64 {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Begun {
+pub(super) struct DrillStarted {
     incident_id: String,
     destinations: Vec<String>,
     #[serde(rename = "ends_at_ms")]
@@ -54,9 +54,9 @@ pub(super) async fn begin(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<(StatusCode, Json<Begun>), Problem> {
+) -> Result<(StatusCode, Json<DrillStarted>), Problem> {
     let token = auth::require(&state.config.tokens, &headers, Scope::Deliver)?;
-    let asked: Asked = parse(body, "a drill")?;
+    let asked: DrillRequest = parse(body, "a drill")?;
     let Some(slo) = state.config.slos.iter().find(|slo| slo.id() == asked.slo) else {
         let known: Vec<String> = state.config.slos.iter().map(lookout_config::Slo::id).take(20).collect();
         let detail = format!("there is no SLO {:?}; known are {}", asked.slo, known.join(", "));
@@ -80,5 +80,5 @@ pub(super) async fn begin(
     state.wake.notify_waiters();
     tracing::info!(actor = token.name, slo.id = asked.slo, incident.id = drill.incident.id, "a drill begins");
     let (incident_id, destinations) = (drill.incident.id, drill.destinations);
-    Ok((StatusCode::CREATED, Json(Begun { incident_id, destinations, ends_at: now + length })))
+    Ok((StatusCode::CREATED, Json(DrillStarted { incident_id, destinations, ends_at: now + length })))
 }

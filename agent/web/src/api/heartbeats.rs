@@ -12,7 +12,7 @@ use crate::{Problem, State, auth};
 
 /// A call that was noted.
 #[derive(Debug, Serialize)]
-pub(super) struct Noted {
+pub(super) struct HeartbeatResponse {
     name: String,
     at_ms: Timestamp,
     /// True if a restart keeps it.
@@ -24,7 +24,7 @@ pub(super) async fn note(
     extract::State(state): extract::State<State>,
     Path(name): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Noted>, Problem> {
+) -> Result<Json<HeartbeatResponse>, Problem> {
     auth::require(&state.config.tokens, &headers, Scope::Heartbeat)?;
     let heartbeats =
         || state.config.targets.iter().filter(|target| matches!(target.check, Check::Heartbeat(_)));
@@ -41,5 +41,5 @@ pub(super) async fn note(
     if let Err(error) = &stored {
         tracing::warn!(probe.target = name, error = chain(error), "a restart would forget a heartbeat");
     }
-    Ok(Json(Noted { name, at_ms: at, stored: stored.is_ok() }))
+    Ok(Json(HeartbeatResponse { name, at_ms: at, stored: stored.is_ok() }))
 }

@@ -14,13 +14,13 @@ use crate::{Problem, State};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(super) struct HistoryQuery {
     last: Option<String>,
 }
 
 /// History of a target.
 #[derive(Debug, Serialize)]
-pub(super) struct Told {
+pub(super) struct HistoryResponse {
     target: String,
     step_s: u64,
     sum: Figures,
@@ -66,15 +66,15 @@ impl Figures {
 pub(super) async fn show(
     extract::State(state): extract::State<State>,
     Path(name): Path<String>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
-) -> Result<Json<Told>, Problem> {
+    wanted: Result<Query<HistoryQuery>, QueryRejection>,
+) -> Result<Json<HistoryResponse>, Problem> {
     let target = known(&state, &name)?;
     let last = Last::parse(query(wanted)?.last.as_deref());
     let last = last.map_err(|detail| Problem::bad_request("bad_times", detail))?;
     let history = read(&*state.ledger, &target.name, last, state.clock.now()).await;
     let history = history.map_err(|error| Problem::ledger(&error))?;
     let rows = history.rows.iter().map(|(at, counts)| Row { at_ms: *at, figures: Figures::of(counts) });
-    Ok(Json(Told {
+    Ok(Json(HistoryResponse {
         target: target.name.clone(),
         step_s: history.step.as_secs(),
         sum: Figures::of(&history.sum),

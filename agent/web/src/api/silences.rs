@@ -30,7 +30,7 @@ pub(super) struct Silences {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct SilenceRequest {
     #[serde(default)]
     services: Vec<String>,
     #[serde(default)]
@@ -102,8 +102,8 @@ pub(super) async fn expire(
     Ok(Json(silence))
 }
 
-fn check(written: Written, actor: &str, state: &State) -> Result<SilenceRecord, Problem> {
-    let Written { services, slos, labels, severity, length, reason } = written;
+fn check(written: SilenceRequest, actor: &str, state: &State) -> Result<SilenceRecord, Problem> {
+    let SilenceRequest { services, slos, labels, severity, length, reason } = written;
     if reason.trim().is_empty() || reason.len() > LONGEST_REASON {
         let detail =
             format!("reason has 1 to {LONGEST_REASON} bytes that say something, not {}", reason.len());

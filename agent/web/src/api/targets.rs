@@ -72,7 +72,7 @@ pub(super) async fn list(extract::State(state): extract::State<State>) -> Json<T
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct PauseRequest {
     /// The length, such as `2h`.
     #[serde(rename = "for")]
     length: String,
@@ -81,7 +81,7 @@ struct Wanted {
 
 /// A pause, and whether a restart keeps it.
 #[derive(Debug, Serialize)]
-pub(super) struct Told {
+pub(super) struct PauseResponse {
     #[serde(flatten)]
     pause: PauseRecord,
     stored: bool,
@@ -93,10 +93,10 @@ pub(super) async fn pause(
     Path(name): Path<String>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
-) -> Result<Json<Told>, Problem> {
+) -> Result<Json<PauseResponse>, Problem> {
     let token = auth::require(&state.config.tokens, &headers, Scope::Pause)?;
     known(&state, &name)?;
-    let Wanted { length, reason } = parse(body, "a pause")?;
+    let PauseRequest { length, reason } = parse(body, "a pause")?;
     if reason.trim().is_empty() || reason.len() > LONGEST_REASON {
         let detail =
             format!("reason has 1 to {LONGEST_REASON} bytes that say something, not {}", reason.len());
@@ -121,7 +121,7 @@ pub(super) async fn resume(
     extract::State(state): extract::State<State>,
     Path(name): Path<String>,
     headers: HeaderMap,
-) -> Result<Json<Told>, Problem> {
+) -> Result<Json<PauseResponse>, Problem> {
     let token = auth::require(&state.config.tokens, &headers, Scope::Pause)?;
     let target = known(&state, &name)?;
     let now = state.clock.now();
@@ -134,13 +134,13 @@ pub(super) async fn resume(
     Ok(Json(store(&state, ended).await))
 }
 
-async fn store(state: &State, pause: PauseRecord) -> Told {
+async fn store(state: &State, pause: PauseRecord) -> PauseResponse {
     let stored = state.ledger.record_pause(&pause).await;
     if let Err(error) = &stored {
         let error = chain(error);
         tracing::warn!(probe.target = pause.target, error, "a restart would forget a pause or its end");
     }
-    Told { pause, stored: stored.is_ok() }
+    PauseResponse { pause, stored: stored.is_ok() }
 }
 
 /// A target, or the first address of one.

@@ -75,7 +75,7 @@ struct Link {
 const MAX_HOURS: usize = 24;
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Wanted {
+pub(crate) struct TargetQuery {
     last: Option<String>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct Wanted {
 pub(crate) async fn show(
     extract::State(state): extract::State<State>,
     Path(name): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<TargetQuery>,
 ) -> Response {
     if !state.config.targets.iter().any(|target| target.name == name) {
         let shown: String = name.chars().take(200).collect();
