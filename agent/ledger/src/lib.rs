@@ -85,6 +85,12 @@ pub enum LedgerError {
         /// The cause.
         reason: String,
     },
+    /// The disk has not answered in time. A write may be stored all the same.
+    #[error("the disk of the ledger has not answered for {}", format::elapsed(*within))]
+    NoAnswer {
+        /// The time limit.
+        within: Duration,
+    },
     /// Another lookout has the file open.
     #[error("the ledger {path} is in use by another lookout")]
     InUse {
@@ -109,6 +115,13 @@ pub enum LedgerError {
         #[source]
         source: serde_json::Error,
     },
+}
+
+impl LedgerError {
+    /// Returns whether no connection was free in time.
+    pub(crate) const fn is_without_connection(&self) -> bool {
+        matches!(self, Self::Query { source: sqlx::Error::PoolTimedOut, .. })
+    }
 }
 
 /// A difference between a ledger's file and the one that was opened.

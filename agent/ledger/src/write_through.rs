@@ -4,40 +4,45 @@
 //! page. The agent goes on, marks the transitions it could not record, and writes them when the file is whole again.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
 use tracing::field;
 
+use self::backlog::Backlog;
+use self::recorder::{Recorder, is_file_fault, replace_damaged};
 use self::silences::Expiry;
-use super::sqlite::{SqliteLedger, lock_name, set_aside};
+use self::time_limit::{PRUNE_LIMIT, TimeLimit};
+use super::sqlite::{SqliteLedger, lock_name};
 use super::witness::{self, Found, Memory, Use, Witness};
 use super::working::{KEPT, Waiting, WorkingSet};
 use super::{Health, Ledger, LedgerError, Tick};
-use lookout_engine::Counts;
-use lookout_model::{CountRow, END_REPEATED_FOR, StateRecord, Timestamp, TransitionRecord};
+use lookout_model::{END_REPEATED_FOR, StateRecord, Timestamp, TransitionRecord};
 use lookout_runtime::clock::Clock;
-use lookout_runtime::events::{chain, names};
+use lookout_runtime::events::chain;
+
+pub use self::backlog::WAITING_ROWS;
 
 /// Time that resolved incidents stay in memory: longer than their ends are repeated.
 const RESOLVED_FOR: Duration = Duration::from_secs(END_REPEATED_FOR.as_secs() + 5 * 60);
-/// Largest number of rows of counts that wait in memory, on each side of the ledger; beyond it the oldest are dropped.
-pub const WAITING_ROWS: usize = 100_000;
+/// Time after which a start that waits for the disk says so, and says so again.
+const START_NOTICE: Duration = Duration::from_secs(10);
 
 /// A ledger in memory and in a file.
 pub struct WriteThroughLedger {
-    path: PathBuf,
-    clock: Arc<dyn Clock>,
-    working: Mutex<WorkingSet>,
+    recorder: Arc<Recorder>,
+    time_limit: TimeLimit,
     /// The wall time of the start: memory knows everything since then.
     began_at: Timestamp,
-    health: Mutex<Health>,
-    /// The file while it can be read.
-    file: Mutex<Option<Arc<SqliteLedger>>>,
     witness: Arc<Mutex<Witness>>,
+    /// The write of the witness that is late.
+    late_witness: tokio::sync::Mutex<Option<JoinHandle<()>>>,
     /// Ends of silences that the file does not have yet, by id.
     expiries: Mutex<BTreeMap<String, Expiry>>,
     /// True if incidents or deliveries changed since the witness was written.
@@ -46,49 +51,9 @@ pub struct WriteThroughLedger {
     backlog: tokio::sync::Mutex<Backlog>,
 }
 
-/// Everything that is not in the file yet.
-#[derive(Debug, Default)]
-struct Backlog {
-    /// By start, SLO and width.
-    counts: BTreeMap<(i64, String, u32), Counts>,
-    /// By SLO.
-    states: BTreeMap<String, StateRecord>,
-    /// Incidents or deliveries changed while nothing was recorded.
-    working: bool,
-    /// Number of rows that were dropped, because too many waited.
-    dropped: u64,
-}
-
-impl Backlog {
-    fn add(&mut self, rows: &[CountRow]) {
-        for row in rows {
-            let key = (row.start_s, row.slo_id.clone(), row.width_s);
-            *self.counts.entry(key).or_default() += Counts { good: row.good, bad: row.bad };
-            if self.counts.len() > WAITING_ROWS && self.counts.pop_first().is_some() {
-                self.dropped += 1;
-            }
-        }
-    }
-
-    fn keep_states(&mut self, states: &[StateRecord]) {
-        self.states.extend(states.iter().map(|record| (record.slo_id.clone(), record.clone())));
-    }
-
-    fn rows(&self) -> Vec<CountRow> {
-        let row = |((start_s, slo_id, width_s), counts): (&(i64, String, u32), &Counts)| CountRow {
-            slo_id: slo_id.clone(),
-            start_s: *start_s,
-            width_s: *width_s,
-            good: counts.good,
-            bad: counts.bad,
-        };
-        self.counts.iter().map(row).collect()
-    }
-}
-
 impl std::fmt::Debug for WriteThroughLedger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WriteThroughLedger").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("WriteThroughLedger").field("path", &self.recorder.path).finish_non_exhaustive()
     }
 }
 
@@ -99,6 +64,26 @@ impl WriteThroughLedger {
     /// # Errors
     /// Fails when the file is in use, of a newer version, of another program, or cannot be opened.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
+        let (runtime, path) = (Handle::current(), path.to_owned());
+        let name = path.display().to_string();
+        // a disk that hangs must not hang in silence
+        let mut opening =
+            tokio::task::spawn_blocking(move || runtime.block_on(Self::open_file(&path, clock)));
+        let started = Instant::now();
+        loop {
+            match timeout(START_NOTICE, &mut opening).await {
+                Ok(Ok(opened)) => return opened,
+                Ok(Err(error)) => return Err(LedgerError::NotRecording { reason: error.to_string() }),
+                Err(_) => tracing::warn!(
+                    path = name,
+                    waited_s = started.elapsed().as_secs(),
+                    "the start waits for the ledger: it is large, or its disk does not answer"
+                ),
+            }
+        }
+    }
+
+    async fn open_file(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
         let (memory, found) = (Memory::read(path), Found::at(path));
         let mut health = Health::default();
         let was_used = lock_name(path).exists();
@@ -131,13 +116,17 @@ impl WriteThroughLedger {
         working.set_in_file_only(file.waiting_elsewhere(&working.known()).await?);
         witness.write(Some(version), Some(&witness::in_progress(&working)), Use::InUse);
         Ok(Self {
-            path: path.to_owned(),
             began_at: clock.now(),
-            clock,
-            working: Mutex::new(working),
-            health: Mutex::new(health),
-            file: Mutex::new(Some(Arc::new(file))),
+            recorder: Arc::new(Recorder {
+                path: path.to_owned(),
+                clock,
+                working: Mutex::new(working),
+                health: Mutex::new(health),
+                file: Mutex::new(Some(Arc::new(file))),
+            }),
+            time_limit: TimeLimit::new(time_limit::LIMIT),
             witness: Arc::new(Mutex::new(witness)),
+            late_witness: tokio::sync::Mutex::default(),
             expiries: Mutex::default(),
             unwitnessed: AtomicBool::new(false),
             backlog: tokio::sync::Mutex::new(backlog),
@@ -146,9 +135,15 @@ impl WriteThroughLedger {
 
     /// Writes the witness: which ledger this is, its last tick, and the incidents in progress. `now` forbids to put it off.
     async fn witness(&self, state: Use, now: bool) {
-        let file = self.locked_file().clone();
+        let mut late = self.late_witness.lock().await;
+        let is_late = late.as_ref().is_some_and(|writing| !writing.is_finished());
+        if is_late || self.time_limit.is_overdue() {
+            // nothing is written to a disk that hangs; the next tick tries again
+            return;
+        }
+        let file = self.recorder.locked_file().clone();
         let version = match &file {
-            Some(file) => file.version().await.ok(),
+            Some(file) => self.time_limit.read(file, file.version()).await.ok(),
             None => None,
         };
         let witness = Arc::clone(&self.witness);
@@ -157,148 +152,68 @@ impl WriteThroughLedger {
         let incidents = changed.then(|| witness::in_progress(&self.working()));
         // the disk may be slow, and probes share this thread
         let writing = move || locked(&witness).write(version, incidents.as_deref(), state);
-        if let Err(error) = tokio::task::spawn_blocking(writing).await {
-            tracing::warn!(%error, "the witness of the ledger was not written");
+        let mut writing = tokio::task::spawn_blocking(writing);
+        match timeout(self.time_limit.limit(), &mut writing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the witness of the ledger was not written"),
+            Err(_) => {
+                tracing::warn!("the witness of the ledger waits for its disk");
+                *late = Some(writing);
+            }
         }
     }
 
     fn working(&self) -> MutexGuard<'_, WorkingSet> {
-        self.working.lock().unwrap_or_else(PoisonError::into_inner)
+        self.recorder.working()
     }
 
     fn expiries(&self) -> MutexGuard<'_, BTreeMap<String, Expiry>> {
         self.expiries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn locked_health(&self) -> MutexGuard<'_, Health> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn locked_file(&self) -> MutexGuard<'_, Option<Arc<SqliteLedger>>> {
-        self.file.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Returns the file to read from.
     fn readable(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
-        self.locked_file().clone().ok_or_else(|| self.not_recording())
+        self.recorder.readable()
     }
 
-    /// Returns the file to write to, unless writing failed a moment ago.
+    /// Returns the file to write to, unless writing failed a moment ago or a write is late.
     fn writable(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
-        if self.locked_health().not_recording.is_some() { Err(self.not_recording()) } else { self.readable() }
+        if self.time_limit.is_overdue() { Err(self.time_limit.no_answer()) } else { self.recorder.writable() }
     }
 
-    fn not_recording(&self) -> LedgerError {
-        let reason = self.locked_health().not_recording.clone();
-        LedgerError::NotRecording { reason: reason.unwrap_or_else(|| "its file is not open".to_owned()) }
-    }
-
-    /// Sets the state to not recording. A lasting fault is counted once.
-    fn set_not_recording(&self, error: &LedgerError) {
-        let reason = chain(error);
-        let mut health = self.locked_health();
-        if health.not_recording.replace(reason.clone()).is_none() {
-            health.begin_fault(format!("Nothing is recorded: {reason}."));
-            health.lost_rows = 0;
-            tracing::error!(
-                error = reason,
-                "the ledger records nothing; incidents and deliveries go on in memory"
-            );
-        }
-    }
-
-    /// Reports rows that were dropped since so many were. The first of a fault is a fault of its own.
-    fn count_dropped(&self, before: u64, dropped: u64) {
-        if dropped == before {
+    /// Takes the result of a write that was late. What it did not store waits again.
+    async fn take_late(&self, backlog: &mut Backlog) {
+        if self.time_limit.is_overdue() {
             return;
         }
-        metrics::counter!(names::LEDGER_LOST_ROWS).increment(dropped - before);
-        let mut health = self.locked_health();
-        health.lost_rows = dropped;
-        if before == 0 {
-            health.faults += 1;
-            tracing::error!(limit = WAITING_ROWS, "too many counts wait for the ledger; the oldest are lost");
-        }
-    }
-
-    /// Ends the fault after everything that was kept is written.
-    fn set_recording(&self) {
-        let mut health = self.locked_health();
-        if health.not_recording.take().is_none() {
-            return;
-        }
-        match health.lost_rows {
-            0 => tracing::info!("the ledger records again, and everything that waited is written"),
-            lost => tracing::warn!(lost_rows = lost, "the ledger records again; the oldest counts are lost"),
-        }
-    }
-
-    /// Writes the backlog and new transitions. Opens the file again first when it was closed after a fault.
-    async fn record(&self, backlog: &Backlog, transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
-        let open = self.locked_file().clone();
-        let (file, all) = match open {
-            Some(file) => (file, backlog.working),
-            None => (self.reopen().await?, true),
-        };
-        let (rows, states) = (backlog.rows(), backlog.states.values().cloned().collect::<Vec<_>>());
-        let tick = Tick { counts: &rows, transitions, states: &states };
-        let stored = if all {
-            let (known, deliveries) = self.working().everything();
-            let transitions = &[known.as_slice(), transitions].concat();
-            file.store(Tick { transitions, ..tick }, &deliveries).await
-        } else {
-            file.store(tick, &[]).await
-        };
-        match stored {
-            Err(error) if is_file_fault(&error) => {
-                self.detach(&file, &error).await;
-                Err(error)
-            }
-            stored => stored,
-        }
-    }
-
-    /// Opens the file again after a fault closed it.
-    async fn reopen(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
-        let file = match SqliteLedger::open(&self.path).await {
-            Err(error @ LedgerError::Corrupt { .. }) => {
-                let (file, sentence) = replace_damaged(&self.path, &error, self.clock.now()).await?;
-                tracing::error!("{sentence}");
-                self.locked_health().begin_fault(sentence);
-                file
-            }
-            opened => opened?,
-        };
-        let file = Arc::new(file);
-        *self.locked_file() = Some(Arc::clone(&file));
-        Ok(file)
-    }
-
-    /// Saves the data that the open file still holds and closes it: it is deleted, replaced or damaged.
-    async fn detach(&self, file: &Arc<SqliteLedger>, error: &LedgerError) {
-        let faults = self.locked_health().faults;
-        self.set_not_recording(error);
-        *self.locked_file() = None;
-        let whole = match error {
-            LedgerError::Lost { what, .. } => file.salvage(*what).await,
-            _ => false,
-        };
-        let mut sentence = format!("A fault was found: {}.", chain(error));
-        if whole {
-            sentence.push_str(" Everything in it was saved.");
-        } else if file.check_file().await.is_err() {
-            sentence.push_str(&self.forget_what_was_in_the_file());
-            match set_aside(&self.path, self.clock.now()) {
-                Ok(Some(aside)) => sentence.push_str(&set_aside_sentence(&aside)),
-                Ok(None) => sentence.push_str(" Counts from before are lost, and a new ledger begins."),
-                Err(error) => tracing::error!(error = chain(&error), "a damaged ledger cannot be set aside"),
+        let Some(late) = backlog.late.take() else { return };
+        match late.result.result().await {
+            Ok(()) => tracing::info!("the disk of the ledger answers again; what it was given is stored"),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "the disk of the ledger answers again, with an error");
+                backlog.add(&late.rows);
             }
         }
-        file.close_connections().await;
-        let mut health = self.locked_health();
-        // a fault of the file during another fault is one more
-        health.faults = faults;
-        health.begin_fault(sentence);
+    }
+
+    /// Writes the backlog and new transitions.
+    async fn record(
+        &self,
+        backlog: &mut Backlog,
+        transitions: &[TransitionRecord],
+    ) -> Result<(), LedgerError> {
+        self.take_late(backlog).await;
+        if self.time_limit.is_overdue() {
+            return Err(self.time_limit.no_answer());
+        }
+        let write = Arc::clone(&self.recorder).record(backlog.batch(transitions));
+        match self.time_limit.run(self.time_limit.limit(), write).await {
+            Ok(recorded) => recorded,
+            Err(late) => {
+                backlog.hand_over(late);
+                Err(self.time_limit.no_answer())
+            }
+        }
     }
 
     /// Stores the progress of deliveries in the file; memory has it already.
@@ -310,27 +225,18 @@ impl WriteThroughLedger {
             return;
         }
         let noted = match self.writable() {
-            Ok(file) => file.store_deliveries(&entries).await,
+            Ok(file) => self.time_limit.write(async move { file.store_deliveries(&entries).await }).await,
             Err(error) => Err(error),
         };
         if let Err(error) = noted {
             backlog.working = true;
-            self.set_not_recording(&error);
+            self.recorder.set_not_recording(&error);
         }
     }
 }
 
 fn locked(witness: &Mutex<Witness>) -> MutexGuard<'_, Witness> {
     witness.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Returns whether the file itself is at fault, so that it must be opened again.
-fn is_file_fault(error: &LedgerError) -> bool {
-    match error {
-        LedgerError::Lost { .. } | LedgerError::Corrupt { .. } => true,
-        LedgerError::Query { source, .. } => super::sqlite::is_damage(source),
-        _ => false,
-    }
 }
 
 /// Adds the incidents of an earlier run that the ledger has lost. Returns whether there was one.
@@ -351,30 +257,11 @@ async fn remember(
     Ok(any)
 }
 
-async fn replace_damaged(
-    path: &Path,
-    error: &LedgerError,
-    now: Timestamp,
-) -> Result<(SqliteLedger, String), LedgerError> {
-    let aside = set_aside(path, now).map_err(|failure| LedgerError::Corrupt {
-        path: path.display().to_string(),
-        what: format!("{}; it cannot be set aside: {}", chain(error), chain(&failure)),
-    })?;
-    let kept = aside.map_or_else(String::new, |aside| set_aside_sentence(&aside));
-    Ok((SqliteLedger::open(path).await?, format!("A fault was found: {}.{kept}", chain(error))))
-}
-
-fn set_aside_sentence(aside: &Path) -> String {
-    let aside = aside.display();
-    format!(
-        " It is kept untouched as {aside}, and a new ledger begins; `lookout ledger recover {aside} FILE` saves what can be read of it."
-    )
-}
-
 #[async_trait]
 impl Ledger for WriteThroughLedger {
     async fn states(&self) -> Result<Vec<StateRecord>, LedgerError> {
-        self.readable()?.states().await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.states()).await
     }
 
     #[tracing::instrument(name = "ledger", level = "info", skip_all, fields(
@@ -387,23 +274,17 @@ impl Ledger for WriteThroughLedger {
         let dropped = backlog.dropped;
         backlog.add(tick.counts);
         backlog.keep_states(tick.states);
-        let mut recorded = self.record(&backlog, transitions).await;
-        if recorded.is_err() {
-            // with a connection or a file that was opened again
-            backlog.working = true;
-            recorded = self.record(&backlog, transitions).await;
-        }
+        let recorded = self.record(&mut backlog, transitions).await;
         if let Err(error) = &recorded {
-            self.set_not_recording(error);
+            backlog.working = true;
+            self.recorder.set_not_recording(error);
         }
-        self.count_dropped(dropped, backlog.dropped);
+        self.recorder.count_dropped(dropped, backlog.dropped);
         match recorded {
             Ok(()) => {
                 *backlog = Backlog::default();
-                self.set_recording();
-                if let Ok(file) = self.readable() {
-                    self.write_expiries(&file).await;
-                }
+                self.recorder.set_recording();
+                self.write_expiries().await;
                 self.keep(transitions).await;
             }
             Err(_) => {
@@ -424,8 +305,9 @@ impl Ledger for WriteThroughLedger {
     async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
         let file = self.writable()?;
         let backlog = self.backlog.lock().await;
-        file.prune(now).await?;
+        let pruned = self.time_limit.run(PRUNE_LIMIT, async move { file.prune(now).await }).await;
         drop(backlog);
+        pruned.unwrap_or_else(|_| Err(self.time_limit.no_answer()))?;
         let cutoffs = super::retention::Cutoffs::at(now);
         {
             let mut working = self.working();
@@ -436,37 +318,60 @@ impl Ledger for WriteThroughLedger {
     }
 
     fn health(&self) -> Health {
-        self.locked_health().clone()
+        self.recorder.locked_health().clone()
     }
 
     async fn check(&self) {
         let Ok(file) = self.readable() else { return };
-        if let Err(error) = file.check_file().await
-            && is_file_fault(&error)
-        {
+        let (runtime, checked) = (Handle::current(), Arc::clone(&file));
+        // it reads the whole file: no time is too long
+        let checking = tokio::task::spawn_blocking(move || runtime.block_on(checked.check_file()));
+        let Ok(Err(error)) = checking.await else { return };
+        if is_file_fault(&error) {
             let mut backlog = self.backlog.lock().await;
             backlog.working = true;
-            self.detach(&file, &error).await;
+            let recorder = Arc::clone(&self.recorder);
+            let detach = async move {
+                recorder.detach(&file, &error).await;
+                Ok(())
+            };
+            if let Err(error) = self.time_limit.write(detach).await {
+                self.recorder.set_not_recording(&error);
+            }
         }
     }
 
     async fn close(&self) {
         // a last try for rows that wait
         let _ = self.commit(&[], &[]).await;
-        let file = self.locked_file().take();
+        let file = self.recorder.locked_file().take();
         if let Some(file) = file {
-            file.close().await;
+            let close = async move {
+                file.close().await;
+                Ok(())
+            };
+            if let Err(error) = self.time_limit.write(close).await {
+                tracing::error!(
+                    error = chain(&error),
+                    "the ledger is left open; what is not recorded is lost"
+                );
+            }
         }
         self.witness(Use::Closed, true).await;
     }
 }
 
+mod backlog;
 mod overflow;
+mod recorder;
 mod silences;
 mod stores;
+mod time_limit;
 
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod hang_tests;
 #[cfg(test)]
 mod overflow_tests;
 #[cfg(test)]

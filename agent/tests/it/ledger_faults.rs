@@ -232,24 +232,43 @@ async fn a_ledger_that_is_harmed_between_runs_is_paged_and_the_open_incident_is_
     }
 }
 
-/// A disk below the ledger of a running agent that fails two of three writes with EIO: strace injects the error into the
-/// system calls.
-struct FailingDisk(Child);
+/// A disk below the ledger of a running agent that fails or hangs: strace injects that into the system calls.
+struct FaultyDisk(Child);
 
-impl FailingDisk {
-    /// Returns `None` where processes may not be traced.
-    fn below(ledger: &Path, agent: &Lookout) -> Option<Self> {
+impl FaultyDisk {
+    /// Fails two of three writes with EIO.
+    fn failing(ledger: &Path, agent: &Lookout) -> Self {
         const CALLS: &str = "pwrite64,fdatasync,fsync,ftruncate";
+        let errors = ["when=1+3", "when=2+3"].map(|when| format!("inject={CALLS}:error=EIO:{when}"));
+        Self::below(ledger, agent, CALLS, &errors)
+    }
+
+    /// Answers none of these calls until it heals.
+    fn hanging(ledger: &Path, agent: &Lookout, calls: &str) -> Self {
+        let hour_us = 3_600_000_000_u64;
+        Self::below(ledger, agent, calls, &[format!("inject={calls}:delay_enter={hour_us}")])
+    }
+
+    fn below(ledger: &Path, agent: &Lookout, calls: &str, faults: &[String]) -> Self {
         let mut strace = Command::new("strace");
-        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}")]);
-        for error in ["when=1+3", "when=2+3"] {
-            strace.args(["-e", &format!("inject={CALLS}:error=EIO:{error}")]);
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+        for fault in faults {
+            strace.args(["-e", fault]);
         }
         for suffix in ["", "-wal"] {
             strace.arg("-P").arg(format!("{}{suffix}", ledger.display()));
         }
-        let child = strace.args(["-p", &agent.id().to_string()]).stderr(Stdio::null()).spawn().ok()?;
-        Some(Self(child))
+        Self(strace.args(["-p", &agent.id().to_string()]).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    /// Returns whether processes may be traced here.
+    fn is_possible() -> bool {
+        let ran = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
+        let possible = ran.is_ok_and(|ran| ran.success());
+        if !possible {
+            eprintln!("skipped: strace is not there, or may not trace");
+        }
+        possible
     }
 
     fn heal(mut self) {
@@ -259,32 +278,47 @@ impl FailingDisk {
     }
 }
 
+/// Asserts that an outage on a faulty disk is paged at once and on record once it heals, twice.
+async fn an_outage_on_a_disk_that(harm: impl Fn(usize, &Path, &Lookout) -> FaultyDisk, title: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, slack) = (Target::start().await, Slack::start().await);
+    let ledger = folder.path().join("lookout.db");
+    let config = write_config(folder.path(), &ledger, &target, &slack);
+    let agent = Lookout::run(&config);
+    healthy(&agent).await;
+    for round in 1..=2 {
+        let disk = harm(round, &ledger, &agent);
+        heard_times(&slack, &["[PAGE]", "lookout ledger", title], round).await;
+        target.answer(503);
+        heard_times(&slack, &["[PAGE]", "api availability"], round).await;
+        agent.slos("pages are served", |slos| slos["slos"][0]["evidence"]["bad"].as_u64() > Some(0)).await;
+        disk.heal();
+        heard_times(&slack, &["[RESOLVED]", "lookout ledger"], round).await;
+        target.answer(200);
+        heard_times(&slack, &["[RESOLVED]", "api availability"], round).await;
+    }
+    agent.kill();
+    let report = lookout_ledger::verify(&ledger).await.unwrap();
+    assert_eq!((report.faults, report.open_incidents, report.waiting_deliveries), (Vec::new(), 0, 0));
+    // two about the ledger; the second outage is a new incident, or reopens the first
+    assert!((3..=4).contains(&report.incidents), "{}", report.incidents);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_on_a_disk_with_errors_is_paged_at_once_and_recorded_when_it_heals() {
-    if Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|ran| ran.success())
-    {
-        let folder = tempfile::tempdir().unwrap();
-        let (target, slack) = (Target::start().await, Slack::start().await);
-        let ledger = folder.path().join("lookout.db");
-        let config = write_config(folder.path(), &ledger, &target, &slack);
-        let agent = Lookout::run(&config);
-        healthy(&agent).await;
-        for round in 1..=2 {
-            let disk = FailingDisk::below(&ledger, &agent).unwrap();
-            heard_times(&slack, &["[PAGE]", "lookout ledger"], round).await;
-            target.answer(503);
-            heard_times(&slack, &["[PAGE]", "api availability"], round).await;
-            disk.heal();
-            heard_times(&slack, &["[RESOLVED]", "lookout ledger"], round).await;
-            target.answer(200);
-            heard_times(&slack, &["[RESOLVED]", "api availability"], round).await;
-        }
-        agent.kill();
-        let report = lookout_ledger::verify(&ledger).await.unwrap();
-        assert_eq!((report.faults, report.open_incidents, report.waiting_deliveries), (Vec::new(), 0, 0));
-        // two about the ledger; the second outage is a new incident, or reopens the first
-        assert!((3..=4).contains(&report.incidents), "{}", report.incidents);
-    } else {
-        eprintln!("skipped: strace is not there, or may not trace");
+    if FaultyDisk::is_possible() {
+        an_outage_on_a_disk_that(|_, ledger, agent| FaultyDisk::failing(ledger, agent), "").await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_on_a_disk_that_hangs_is_paged_and_recorded_when_it_answers() {
+    if FaultyDisk::is_possible() {
+        let hangs = |round, ledger: &Path, agent: &Lookout| {
+            // at first writes only, then all calls
+            let calls = ["pwrite64,fdatasync", "pwrite64,fdatasync,pread64"][round - 1];
+            FaultyDisk::hanging(ledger, agent, calls)
+        };
+        an_outage_on_a_disk_that(hangs, "nothing is recorded").await;
     }
 }

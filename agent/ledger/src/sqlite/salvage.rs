@@ -94,6 +94,20 @@ impl SqliteLedger {
         self.writer.injected.set(faults);
     }
 
+    /// Returns the faults that a test injects.
+    pub(crate) fn injected_for_test(&self) -> &super::injected_tests::Injected {
+        &self.writer.injected
+    }
+
+    /// Takes all connections that read, as reads do whose disk does not answer.
+    pub(crate) async fn take_readers_for_test(&self) -> Vec<sqlx::pool::PoolConnection<sqlx::Sqlite>> {
+        let mut taken = Vec::new();
+        for _ in 0..super::READERS {
+            taken.push(self.readers.acquire().await.unwrap());
+        }
+        taken
+    }
+
     /// Makes every write fail, or succeed again.
     pub(crate) async fn refuse_writes_for_test(&self, refuse: bool) {
         self.writer.limit_pages(refuse).await;

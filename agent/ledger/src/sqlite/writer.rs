@@ -5,6 +5,7 @@
 //! in every other case, a cancelled caller included, it is closed.
 
 use std::path::Path;
+use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
@@ -13,6 +14,10 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::files::WatchedFiles;
 use super::{ACQUIRE, opening, query};
 use crate::LedgerError;
+
+/// Time that a write waits for another program's lock: two tries fit into the time limit of a tick, and its error names the
+/// lock.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// Holder of the connection that writes; empty until one is needed.
 #[derive(Debug)]
@@ -36,8 +41,11 @@ impl Writer {
     /// # Errors
     /// Fails when the database cannot be opened.
     pub(super) async fn open(path: &Path, options: &SqliteConnectOptions) -> Result<Self, LedgerError> {
-        let options =
-            options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        let options = options
+            .clone()
+            .busy_timeout(BUSY)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full);
         let connection = options.connect().await.map_err(opening(path))?;
         let files = WatchedFiles::of(path)?;
         let idle = Mutex::new(Idle { options, connection: Some(connection), closed: false });

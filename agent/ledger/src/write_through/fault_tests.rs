@@ -4,7 +4,7 @@ use super::tests::{Scene, row};
 use super::*;
 use crate::{LedgerFile, SilenceStore as _};
 use lookout_model::sample::T0;
-use lookout_model::{Matcher, SilenceRecord};
+use lookout_model::{CountRow, Matcher, SilenceRecord};
 
 fn delete(path: &Path) {
     std::fs::remove_file(path).unwrap();
@@ -44,7 +44,7 @@ async fn a_damaged_file_in_the_place_of_one_that_was_lost_is_one_more_fault() {
         let before = scene.ledger.health().faults;
         let file = scene.ledger.readable().unwrap();
         let lost = LedgerError::Lost { path: "ledger".to_owned(), what: crate::Loss::Deleted };
-        scene.ledger.detach(&file, &lost).await;
+        scene.ledger.recorder.detach(&file, &lost).await;
         assert_eq!(scene.ledger.health().faults, before + 1, "round {round}");
         std::fs::write(scene.path(), "time,good,bad\n").unwrap();
         scene.ledger.commit(&[row(1)], &[]).await.unwrap();

@@ -1,7 +1,5 @@
 //! Deliveries that stand in the file only, because too many wait. They are read in portions, in their order.
 
-use std::collections::BTreeMap;
-
 use lookout_engine::Change;
 use lookout_model::{Delivery, Timestamp, TransitionRecord};
 use lookout_runtime::events::chain;
@@ -30,7 +28,7 @@ impl WriteThroughLedger {
         let shed = {
             let mut working = self.working();
             transitions.iter().for_each(|transition| working.record(transition));
-            working.shed(self.clock.now())
+            working.shed(self.recorder.clock.now())
         };
         if shed && let Err(error) = self.count_in_file_only().await {
             tracing::warn!(error = chain(&error), "what waits in the file is not counted");
@@ -39,7 +37,8 @@ impl WriteThroughLedger {
 
     /// Reads incidents from the file.
     async fn load(&self, ids: &[String]) -> Result<(), LedgerError> {
-        let read = self.readable()?.read_incidents(ids).await?;
+        let file = self.readable()?;
+        let read = self.time_limit.read(&file, file.read_incidents(ids)).await?;
         self.working().load_incidents(ids, read);
         Ok(())
     }
@@ -80,7 +79,8 @@ impl WriteThroughLedger {
         // meanwhile nothing is stored and nothing leaves memory
         let backlog = self.backlog.lock().await;
         let known = self.working().known();
-        let ids = file.due_elsewhere(destination, now, &known, PORTION).await?;
+        let due = file.due_elsewhere(destination, now, &known, PORTION);
+        let ids = self.time_limit.read(&file, due).await?;
         if !ids.is_empty() {
             self.load(&ids).await?;
             self.count_in_file_only().await?;
@@ -92,16 +92,9 @@ impl WriteThroughLedger {
     /// Counts what waits in the file only.
     pub(super) async fn count_in_file_only(&self) -> Result<(), LedgerError> {
         let known = self.working().known();
-        let counts = self.readable()?.waiting_elsewhere(&known).await?;
+        let file = self.readable()?;
+        let counts = self.time_limit.read(&file, file.waiting_elsewhere(&known)).await?;
         self.working().set_in_file_only(counts);
         Ok(())
-    }
-
-    /// Forgets what waited in a file that cannot be read any more. Returns the sentence about it.
-    pub(super) fn forget_what_was_in_the_file(&self) -> String {
-        let mut working = self.working();
-        let lost: u64 = working.in_file_only_all();
-        working.set_in_file_only(BTreeMap::new());
-        if lost == 0 { String::new() } else { format!(" {lost} messages that waited in it are not sent.") }
     }
 }

@@ -1,6 +1,7 @@
 //! A ledger that is harmed while no agent runs: the next start tells of it, and the incident in progress goes on.
 
 use std::fs::OpenOptions;
+use std::path::PathBuf;
 
 use tempfile::TempDir;
 

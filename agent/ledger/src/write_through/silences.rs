@@ -5,7 +5,7 @@ use lookout_model::{SilenceRecord, Timestamp};
 use lookout_runtime::events::chain;
 
 use super::WriteThroughLedger;
-use crate::{LedgerError, SilenceStore, SqliteLedger};
+use crate::{LedgerError, SilenceStore};
 
 /// An end that the file does not have yet.
 #[derive(Debug, Clone)]
@@ -25,7 +25,9 @@ impl Expiry {
 #[async_trait]
 impl SilenceStore for WriteThroughLedger {
     async fn record_silence(&self, silence: &SilenceRecord) -> Result<bool, LedgerError> {
-        self.writable()?.record_silence(silence).await
+        let file = self.writable()?;
+        let silence = silence.clone();
+        self.time_limit.write(async move { file.record_silence(&silence).await }).await
     }
 
     async fn expire_silence(
@@ -34,10 +36,12 @@ impl SilenceStore for WriteThroughLedger {
         actor: &str,
         now: Timestamp,
     ) -> Result<Option<SilenceRecord>, LedgerError> {
-        if let Ok(file) = self.writable()
-            && let Ok(expired) = file.expire_silence(id, actor, now).await
-        {
-            return Ok(expired);
+        if let Ok(file) = self.writable() {
+            let (id, actor) = (id.to_owned(), actor.to_owned());
+            let expire = async move { file.expire_silence(&id, &actor, now).await };
+            if let Ok(expired) = self.time_limit.write(expire).await {
+                return Ok(expired);
+            }
         }
         let known = self.silences(Timestamp::EPOCH).await?.into_iter().find(|silence| silence.id == id);
         let Some(mut silence) = known else { return Ok(None) };
@@ -50,7 +54,8 @@ impl SilenceStore for WriteThroughLedger {
     }
 
     async fn silences(&self, since: Timestamp) -> Result<Vec<SilenceRecord>, LedgerError> {
-        let mut silences = self.readable()?.silences(since).await?;
+        let file = self.readable()?;
+        let mut silences = self.time_limit.read(&file, file.silences(since)).await?;
         let expiries = self.expiries();
         for silence in &mut silences {
             if let Some(expiry) = expiries.get(&silence.id) {
@@ -64,10 +69,13 @@ impl SilenceStore for WriteThroughLedger {
 
 impl WriteThroughLedger {
     /// Writes the ends of silences that the file does not have yet.
-    pub(super) async fn write_expiries(&self, file: &SqliteLedger) {
+    pub(super) async fn write_expiries(&self) {
         let waiting = self.expiries().clone();
         for (id, expiry) in waiting {
-            match file.expire_silence(&id, &expiry.actor, expiry.at).await {
+            let Ok(file) = self.writable() else { return };
+            let name = id.clone();
+            let expire = async move { file.expire_silence(&name, &expiry.actor, expiry.at).await };
+            match self.time_limit.write(expire).await {
                 Ok(_) => {
                     self.expiries().remove(&id);
                 }

@@ -20,7 +20,8 @@ use crate::{
 #[async_trait]
 impl CountStore for WriteThroughLedger {
     async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
-        self.readable()?.counts(slo_id, since).await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.counts(slo_id, since)).await
     }
 }
 
@@ -31,10 +32,13 @@ impl IncidentStore for WriteThroughLedger {
     }
 
     async fn incidents(&self, before: Option<&str>, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        match self.writable() {
-            Ok(file) => file.incidents(before, limit).await,
-            Err(_) => Ok(self.working().incidents(before, limit)),
+        if let Ok(file) = self.writable() {
+            match self.time_limit.read(&file, file.incidents(before, limit)).await {
+                Err(LedgerError::NoAnswer { .. }) => {}
+                answered => return answered,
+            }
         }
+        Ok(self.working().incidents(before, limit))
     }
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
@@ -105,7 +109,7 @@ impl DeliveryStore for WriteThroughLedger {
     async fn conversation(&self, destination: &str, thread: &str) -> Result<Vec<Notice>, LedgerError> {
         // memory forgets incidents that ended a while ago; a file that fails delays no message
         if let Ok(file) = self.writable()
-            && let Ok(members) = file.conversation(destination, thread).await
+            && let Ok(members) = self.time_limit.read(&file, file.conversation(destination, thread)).await
         {
             return Ok(members);
         }
@@ -152,7 +156,9 @@ impl DeliveryStore for WriteThroughLedger {
             self.store_progress(&ids).await;
         }
         if more_in_file && let Ok(file) = self.writable() {
-            expired.extend(file.expire_all_but(destinations, now).await?);
+            let destinations = destinations.to_vec();
+            let expire = async move { file.expire_all_but(&destinations, now).await };
+            expired.extend(self.time_limit.write(expire).await?);
             self.count_in_file_only().await?;
         }
         Ok(expired)
@@ -176,7 +182,9 @@ impl DeliveryStore for WriteThroughLedger {
         }
         // memory forgets incidents that ended before the start
         match self.writable() {
-            Ok(file) if since < self.began_at => file.has_accepted(destination, since).await,
+            Ok(file) if since < self.began_at => {
+                self.time_limit.read(&file, file.has_accepted(destination, since)).await
+            }
             _ => Ok(false),
         }
     }
@@ -189,7 +197,7 @@ impl DeliveryStore for WriteThroughLedger {
             }
         }
         match self.readable() {
-            Ok(file) => file.deliveries_of(incident).await,
+            Ok(file) => self.time_limit.read(&file, file.deliveries_of(incident)).await,
             Err(_) => Ok(Vec::new()),
         }
     }
@@ -220,7 +228,8 @@ impl DeliveryStore for WriteThroughLedger {
         };
         self.store_progress(&ids).await;
         if more_in_file {
-            self.writable()?.make_due().await?;
+            let file = self.writable()?;
+            self.time_limit.write(async move { file.make_due().await }).await?;
         }
         Ok(ids.len() as u64)
     }
@@ -248,11 +257,14 @@ impl WriteThroughLedger {
 #[async_trait]
 impl DeployStore for WriteThroughLedger {
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
-        self.writable()?.record_deploy(deploy).await
+        let file = self.writable()?;
+        let deploy = deploy.clone();
+        self.time_limit.write(async move { file.record_deploy(&deploy).await }).await
     }
 
     async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
-        self.readable()?.deploys(service, limit).await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.deploys(service, limit)).await
     }
 }
 
@@ -262,18 +274,22 @@ impl DecisionStore for WriteThroughLedger {
         db.operation.name = "record_decision", otel.kind = "client",
     ))]
     async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
-        self.writable()?.record_decision(decision).await
+        let file = self.writable()?;
+        self.time_limit.write(async move { file.record_decision(decision).await }).await
     }
 
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
-        self.readable()?.decision(id).await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.decision(id)).await
     }
 }
 
 #[async_trait]
 impl CorrectionStore for WriteThroughLedger {
     async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
-        self.writable()?.record_correction(correction).await
+        let file = self.writable()?;
+        let correction = correction.clone();
+        self.time_limit.write(async move { file.record_correction(&correction).await }).await
     }
 
     async fn revoke_correction(
@@ -281,7 +297,9 @@ impl CorrectionStore for WriteThroughLedger {
         id: &str,
         revocation: &Revocation,
     ) -> Result<Option<CorrectionRecord>, LedgerError> {
-        self.writable()?.revoke_correction(id, revocation).await
+        let file = self.writable()?;
+        let (id, revocation) = (id.to_owned(), revocation.clone());
+        self.time_limit.write(async move { file.revoke_correction(&id, &revocation).await }).await
     }
 
     async fn corrections(
@@ -289,44 +307,55 @@ impl CorrectionStore for WriteThroughLedger {
         before: Option<&str>,
         limit: u32,
     ) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        self.readable()?.corrections(before, limit).await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.corrections(before, limit)).await
     }
 
     async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        self.readable()?.corrections_in_force(since).await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.corrections_in_force(since)).await
     }
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
-        self.readable()?.corrections_version().await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.corrections_version()).await
     }
 }
 
 #[async_trait]
 impl ObjectiveStore for WriteThroughLedger {
     async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
-        self.writable()?.record_objective(slo_id, objective).await
+        let file = self.writable()?;
+        let slo_id = slo_id.to_owned();
+        self.time_limit.write(async move { file.record_objective(&slo_id, objective).await }).await
     }
 
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
-        self.readable()?.objectives(slo_id).await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.objectives(slo_id)).await
     }
 }
 
 #[async_trait]
 impl PauseStore for WriteThroughLedger {
     async fn record_pause(&self, pause: &PauseRecord) -> Result<(), LedgerError> {
-        self.writable()?.record_pause(pause).await
+        let file = self.writable()?;
+        let pause = pause.clone();
+        self.time_limit.write(async move { file.record_pause(&pause).await }).await
     }
 
     async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError> {
-        self.readable()?.pauses().await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.pauses()).await
     }
 }
 
 #[async_trait]
 impl ProbeHistoryStore for WriteThroughLedger {
     async fn add_probe_minutes(&self, minutes: &[ProbeMinute]) -> Result<(), LedgerError> {
-        self.writable()?.add_probe_minutes(minutes).await
+        let file = self.writable()?;
+        let minutes = minutes.to_vec();
+        self.time_limit.write(async move { file.add_probe_minutes(&minutes).await }).await
     }
 
     async fn probe_hours(
@@ -335,17 +364,21 @@ impl ProbeHistoryStore for WriteThroughLedger {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<(i64, ProbeHour)>, LedgerError> {
-        self.readable()?.probe_hours(target, from, until).await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.probe_hours(target, from, until)).await
     }
 }
 
 #[async_trait]
 impl HeartbeatStore for WriteThroughLedger {
     async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
-        self.writable()?.record_heartbeat(name, at).await
+        let file = self.writable()?;
+        let name = name.to_owned();
+        self.time_limit.write(async move { file.record_heartbeat(&name, at).await }).await
     }
 
     async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
-        self.readable()?.heartbeats().await
+        let file = self.readable()?;
+        self.time_limit.read(&file, file.heartbeats()).await
     }
 }

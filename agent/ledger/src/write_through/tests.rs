@@ -2,8 +2,9 @@
 
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
+use std::path::PathBuf;
 
-use lookout_model::{DeliveryResult, Timestamp};
+use lookout_model::{CountRow, DeliveryResult, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
