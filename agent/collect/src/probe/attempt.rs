@@ -39,7 +39,7 @@ pub(super) enum Helper {
 }
 
 /// Facts of an answer, as far as they are known.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub(super) address: Option<SocketAddr>,
     pub(super) status: Option<u16>,
@@ -102,7 +102,7 @@ fn seconds_of(date: &str) -> Option<i64> {
 }
 
 /// Facts of an answer of DNS.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct DnsFacts {
     pub(super) code: String,
     pub(super) answers: Vec<String>,

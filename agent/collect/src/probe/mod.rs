@@ -17,6 +17,7 @@ mod http;
 mod icmp;
 mod inline;
 mod journey;
+mod judge;
 mod latest;
 mod net;
 mod observed;

@@ -98,7 +98,7 @@ reasons! {
     Heartbeat => "heartbeat",
     /// A job may still call: nothing is known about it yet.
     Awaited => "awaited",
-    /// This machine lacks open files: nothing is known about the target.
+    /// This machine lacks open files or threads: nothing is known about the target.
     Resources => "resources",
     /// This process may not probe with the protocol: nothing is known about the target.
     Permission => "permission",
@@ -118,7 +118,7 @@ reasons! {
         Stopped => "stopped",
         /// The probe panicked.
         Panicked => "panicked",
-        /// This machine lacked open files.
+        /// This machine lacked open files or threads.
         Resources => "resources",
         /// This process may not probe with the protocol.
         Permission => "permission",

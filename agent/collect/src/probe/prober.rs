@@ -15,9 +15,10 @@ use tracing::{Instrument as _, Span, field};
 use url::Url;
 
 use super::addresses;
-use super::assert::{Answer, evaluate, verdict};
+use super::assert::verdict;
 use super::attempt::{Attempt, Facts, Failure};
 use super::heartbeat_calls::Heartbeats;
+use super::judge::Judge;
 use super::net::{self, KnownAnswers, SystemResolver, TlsClients, host_of};
 use super::protocol::{Context, Protocol};
 use super::received::Received;
@@ -32,6 +33,7 @@ pub struct Prober {
     resolver: SystemResolver,
     known: KnownAnswers,
     tokens: Tokens,
+    judge: Judge,
     heartbeats: Option<Heartbeats>,
 }
 
@@ -45,6 +47,7 @@ impl Prober {
             resolver: SystemResolver::default(),
             known: KnownAnswers::default(),
             tokens: Tokens::default(),
+            judge: Judge::default(),
             heartbeats: None,
         }
     }
@@ -79,10 +82,10 @@ impl Prober {
         let resolving = net::resolve_several(context.lookup(), &mut attempt, peer);
         let addresses = match tokio::time::timeout(target.timeout, resolving).await {
             Ok(Ok(addresses)) => addresses,
-            Ok(Err(failure)) => return outcome(target, traced, attempt, Some(failure)),
+            Ok(Err(failure)) => return self.outcome(target, traced, attempt, Some(failure)).await,
             Err(_) => {
                 let failure = attempt.cut(target.timeout);
-                return outcome(target, traced, attempt, Some(failure));
+                return self.outcome(target, traced, attempt, Some(failure)).await;
             }
         };
         let resolve = attempt.timer.snapshot().resolve.filter(|_| peer.literal().is_none());
@@ -93,8 +96,10 @@ impl Prober {
         };
         let outcomes = futures_util::future::join_all(addresses.iter().map(once)).await;
         let outcomes = addresses.iter().map(SocketAddr::ip).zip(outcomes).collect();
-        addresses::merge(resolve, outcomes)
-            .unwrap_or_else(|| outcome(target, traced, Attempt::start(Phase::Resolve, left), None))
+        match addresses::merge(resolve, outcomes) {
+            Some(merged) => merged,
+            None => self.outcome(target, traced, Attempt::start(Phase::Resolve, left), None).await,
+        }
     }
 
     fn context<'a>(
@@ -111,6 +116,7 @@ impl Prober {
             random: &self.random,
             resolver: &self.resolver,
             known: &self.known,
+            judge: &self.judge,
             heartbeats: self.heartbeats.as_ref(),
             pinned,
             keeps_body: false,
@@ -135,30 +141,40 @@ impl Prober {
             Ok(Err(failure)) => Some(failure),
             Err(_) => Some(attempt.cut(target.timeout)),
         };
-        outcome(target, traced, attempt, failure)
+        self.outcome(target, traced, attempt, failure).await
     }
-}
 
-/// The outcome of an attempt that ended.
-fn outcome(target: &Target, traced: &Traced, attempt: Attempt, failure: Option<Failure>) -> Outcome {
-    let Attempt { timer, mut facts, steps, deadline, received, .. } = attempt;
-    let token_time = Some(timer.apart()).filter(|apart| !apart.is_zero());
-    let (phases, total) = timer.stop();
-    let verdict = match failure {
-        Some(failure) => verdict(failure),
-        None => evaluate(&target.expect, &Answer { facts: &facts, phases: &phases, total, deadline }),
-    };
-    Outcome {
-        verdict,
-        total,
-        phases,
-        status: facts.status,
-        summary: summary(&target.check, &facts, steps.len()),
-        address: facts.address,
-        received: Received { token_time, ..facts.received(received) },
-        certificate: facts.certificate,
-        steps,
-        trace_id: traced.trace_id.clone(),
+    /// The outcome of an attempt that ended.
+    async fn outcome(
+        &self,
+        target: &Target,
+        traced: &Traced,
+        attempt: Attempt,
+        failure: Option<Failure>,
+    ) -> Outcome {
+        let Attempt { timer, mut facts, steps, deadline, received, .. } = attempt;
+        let token_time = Some(timer.apart()).filter(|apart| !apart.is_zero());
+        let (phases, total) = timer.stop();
+        let verdict = match failure {
+            Some(failure) => verdict(failure),
+            None => {
+                let judged =
+                    self.judge.judge((&target.expect, &[]), &mut facts, (&phases, total), deadline).await;
+                judged.verdict.map_or_else(verdict, |()| Verdict::Ok)
+            }
+        };
+        Outcome {
+            verdict,
+            total,
+            phases,
+            status: facts.status,
+            summary: summary(&target.check, &facts, steps.len()),
+            address: facts.address,
+            received: Received { token_time, ..facts.received(received) },
+            certificate: facts.certificate,
+            steps,
+            trace_id: traced.trace_id.clone(),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use lookout_config::{Family, Subject, Target};
 
 use super::attempt::{Attempt, Failure};
 use super::heartbeat_calls::Heartbeats;
+use super::judge::Judge;
 use super::net::{KnownAnswers, Lookup, SystemResolver, TlsClients};
 use super::tokens::Tokens;
 use super::traced::Traced;
@@ -27,6 +28,7 @@ pub(super) struct Context<'a> {
     pub(super) random: &'a lookout_runtime::random::Random,
     pub(super) resolver: &'a SystemResolver,
     pub(super) known: &'a KnownAnswers,
+    pub(super) judge: &'a Judge,
     /// Calls of jobs; `None` beside a running agent.
     pub(super) heartbeats: Option<&'a Heartbeats>,
     /// The host that has one address alone in this attempt.

@@ -163,7 +163,7 @@ fn compare(
     Finding { holds, leaf: Some(Failure::new(reason_of(subject), detail)) }
 }
 
-const fn reason_of(subject: &Subject) -> Reason {
+pub(super) const fn reason_of(subject: &Subject) -> Reason {
     match subject {
         Subject::Status => Reason::Status,
         Subject::Latency(_) => Reason::Latency,

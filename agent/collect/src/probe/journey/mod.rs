@@ -10,7 +10,7 @@ use lookout_config::{Credentials, HttpCheck, JourneyCheck, JourneyStep, Phase, S
 use tokio::time::Instant;
 use url::Url;
 
-use super::assert::{Answer, evaluate, extract, verdict};
+use super::assert::verdict;
 use super::attempt::{Attempt, Facts, Failure};
 use super::protocol::{Context, Protocol};
 use super::{Phases, Reason, StepOutcome, Verdict};
@@ -65,11 +65,19 @@ async fn take(
     attempt.timer.resume();
     let phases = difference(&attempt.timer.snapshot(), &before);
     let total = phases.named().into_iter().filter_map(|(_, spent)| spent).sum();
-    let answer = Answer { facts: &attempt.facts, phases: &phases, total, deadline: until };
-    let judged = ran.and_then(|()| match evaluate(&target.expect, &answer) {
-        Verdict::Ok => extract_all(step, &answer, values),
-        Verdict::Fail { reason, detail } => Err(Failure::new(reason, detail)),
-    });
+    let judged = match ran {
+        Ok(()) => {
+            let wanted = (target.expect.as_slice(), step.extract.as_slice());
+            context.judge.judge(wanted, &mut attempt.facts, (&phases, total), until).await
+        }
+        Err(failure) => failure.into(),
+    };
+    for (index, value) in judged.extracted {
+        if let Some(slot) = values.get_mut(index) {
+            *slot = Some(value);
+        }
+    }
+    let judged = judged.verdict;
     let told = match &judged {
         Ok(()) => Verdict::Ok,
         Err(failure) => verdict(Failure::new(failure.reason, failure.detail.clone())),
@@ -78,16 +86,6 @@ async fn take(
     attempt.steps.push(StepOutcome { name: step.name.clone(), verdict: told, total, phases, status });
     judged
         .map_err(|failure| Failure::new(failure.reason, format!("step `{}`: {}", step.name, failure.detail)))
-}
-
-fn extract_all(step: &JourneyStep, answer: &Answer<'_>, values: &mut Values) -> Result<(), Failure> {
-    for (index, extraction) in &step.extract {
-        let value = extract(extraction, answer)?;
-        if let Some(slot) = values.get_mut(*index) {
-            *slot = Some(Secret::new(value));
-        }
-    }
-    Ok(())
 }
 
 fn difference(now: &Phases, before: &Phases) -> Phases {
