@@ -106,7 +106,9 @@ impl Alertmanager {
             self.kill().await?;
             self.wire.note(Event::Killed { at_ms: now_ms() });
             sleep(pause).await;
-            return self.start(client).await;
+            self.start(client).await?;
+            self.wire.note(Event::Started { at_ms: now_ms() });
+            return Ok(());
         }
         let from_ms = now_ms();
         self.signal("STOP").await?;

@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Accepted(Posted),
     /// It was killed, and what it held is gone.
     Killed { at_ms: i64 },
+    /// It answers again after it was killed.
+    Started { at_ms: i64 },
     /// It was stopped where it stood, for a while.
     Hung { from_ms: i64, until_ms: i64 },
 }
@@ -219,7 +221,9 @@ mod tests {
         let events = wire.events();
         let accepted = events.iter().map(|event| match event {
             Event::Accepted(posted) => (posted.alert.1.as_str(), posted.starts_ms % 60_000, posted.fires()),
-            Event::Killed { .. } | Event::Hung { .. } => unreachable!("nothing was noted"),
+            Event::Killed { .. } | Event::Started { .. } | Event::Hung { .. } => {
+                unreachable!("nothing was noted")
+            }
         });
         // in the order in which they came
         assert_eq!(accepted.collect::<Vec<_>>(), [("given-up", 5_500, false), ("good", 5_500, false)]);

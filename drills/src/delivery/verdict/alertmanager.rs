@@ -99,7 +99,7 @@ impl<'a> Incidents<'a> {
         told.sort_by_key(|(_, told)| told.at_ms);
         let posted = instances.iter().flat_map(|one| &one.events).filter_map(|event| match event {
             Event::Accepted(posted) => Some(posted.alert.clone()),
-            Event::Killed { .. } | Event::Hung { .. } => None,
+            Event::Killed { .. } | Event::Started { .. } | Event::Hung { .. } => None,
         });
         let names = posted.chain(told.iter().map(|(alert, _)| alert.clone()));
         for alert in names.filter(|(service, ..)| service.starts_with("svc-")) {

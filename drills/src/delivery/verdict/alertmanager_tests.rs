@@ -274,6 +274,20 @@ fn an_incident_that_fires_again_is_found_unless_the_notification_began_before() 
     never.is_broken_by("1 incidents fired again after their end");
     let hung = Event::Hung { from_ms: end - 10, until_ms: end + 9_000 };
     never.with(|day| day.accepted[1].insert(1, hung)).holds_and_says("1 notifications had begun before");
+    // it was away for three seconds: the agent tries it again within as many and two, and a flush may be under way
+    let away = |what: [Event; 2], at_ms: i64| {
+        Day::good().with(|day| {
+            day.accepted[1].splice(1..2, what.clone());
+            day.told[1] = vec![told(STARTS[0], true, at_ms), told(STARTS[0], false, at_ms + 500)];
+        })
+    };
+    let hung = || {
+        let hung = Event::Hung { from_ms: end - 10, until_ms: end + 2_990 };
+        [hung, accepted(STARTS[0], false, end + 20_000)]
+    };
+    let bound = end + 2_990 + 3_000 + 2_000 + 500 + 3_500;
+    away(hung(), bound).holds_and_says("the latest came 11990 ms after it");
+    away(hung(), bound + 1).is_broken_by("1 incidents fired again after their end");
 }
 
 #[test]

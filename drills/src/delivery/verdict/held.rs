@@ -20,12 +20,22 @@ pub(super) fn tells_from_ms() -> i64 {
     i64::try_from((PEER_TIMEOUT * POSITIONS).as_millis()).unwrap_or(i64::MAX) + SLACK_MS
 }
 
+/// Pause after the first failure of an instance (`FIRST` in the breaker of `lookout-deliver`); each further one doubles it. So the agent tries an instance that was away
+/// again after no longer than it was away, and this.
+const FIRST_PAUSE_MS: i64 = 2_000;
+
+/// The longest time until the agent tells an instance that came back what it missed.
+pub(super) fn hears_within_ms(away_ms: i64) -> i64 {
+    away_ms + FIRST_PAUSE_MS + SLACK_MS
+}
+
 /// An alert at one Alertmanager.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     /// Its states, in the order in which they were accepted.
     pub(super) posts: Vec<Posted>,
     kills: Vec<i64>,
+    starts: Vec<i64>,
     hangs: Vec<(i64, i64)>,
 }
 
@@ -37,6 +47,7 @@ impl Held {
                 Event::Accepted(posted) if posted.alert == *alert => held.posts.push(posted.clone()),
                 Event::Accepted(_) => {}
                 Event::Killed { at_ms } => held.kills.push(*at_ms),
+                Event::Started { at_ms } => held.starts.push(*at_ms),
                 Event::Hung { from_ms, until_ms } => held.hangs.push((*from_ms, *until_ms)),
             }
         }
@@ -48,10 +59,14 @@ impl Held {
         !self.kills.iter().any(|at_ms| (from_ms..=until_ms).contains(at_ms))
     }
 
-    /// Returns whether it was killed or hung between two instants.
-    pub(super) fn suffered(&self, from_ms: i64, until_ms: i64) -> bool {
-        let hung = self.hangs.iter().any(|(from, until)| *from <= until_ms && *until >= from_ms);
-        hung || !self.lived(from_ms, until_ms)
+    /// Returns when it was away last between two instants, killed or hung, and came back before the later one.
+    pub(super) fn was_away(&self, from_ms: i64, until_ms: i64) -> Option<(i64, i64)> {
+        let started = |killed: &i64| {
+            let started = self.starts.iter().filter(|started| *started > killed).min();
+            started.map(|started| (*killed, *started))
+        };
+        let away = self.hangs.iter().copied().chain(self.kills.iter().filter_map(started));
+        away.filter(|(_, back)| (from_ms..=until_ms).contains(back)).max_by_key(|(_, back)| *back)
     }
 
     /// Returns the end of a span in which it did not hang.
@@ -91,7 +106,10 @@ mod tests {
     fn time_in_which_it_hangs_does_not_count() {
         let hung = |from_ms, until_ms| Event::Hung { from_ms, until_ms };
         let alert = Alert::default();
-        let held = Held::of(&[hung(100, 200), hung(230, 330), Event::Killed { at_ms: 500 }], &alert);
+        let held = Held::of(
+            &[hung(100, 200), hung(230, 330), Event::Killed { at_ms: 500 }, Event::Started { at_ms: 700 }],
+            &alert,
+        );
         assert_eq!(held.after(0, 99), 99);
         assert_eq!(held.after(0, 100), 200);
         assert_eq!(held.after(150, 20), 220);
@@ -101,6 +119,8 @@ mod tests {
         assert_eq!(held.before(220, 20), 100);
         assert_eq!(held.before(340, 140), 0, "both");
         assert!(held.lived(331, 499) && !held.lived(331, 500) && held.lived(501, 900));
-        assert!(held.suffered(0, 100) && !held.suffered(201, 229) && held.suffered(400, 500));
+        assert_eq!(held.was_away(0, 199), None);
+        assert_eq!(held.was_away(0, 329), Some((100, 200)));
+        assert_eq!((held.was_away(0, 699), held.was_away(0, 900)), (Some((230, 330)), Some((500, 700))));
     }
 }

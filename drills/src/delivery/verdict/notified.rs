@@ -1,7 +1,7 @@
 //! The notifications of the Alertmanagers, held against what they accepted.
 
 use super::alertmanager::{Case, Incidents, Told};
-use super::held::{Held, tells_from_ms, tells_within_ms};
+use super::held::{Held, hears_within_ms, tells_from_ms, tells_within_ms};
 use super::{Finding, finding};
 use crate::delivery::wire::Posted;
 
@@ -19,7 +19,7 @@ enum Silent {
 /// Returns the findings about the notifications of both instances together.
 pub(super) fn judge(incidents: &Incidents<'_>) -> Vec<Finding> {
     let (mut total, mut lost, mut killed, mut joined) = (0_usize, Vec::new(), 0_usize, 0_usize);
-    let (mut again, mut late) = (Vec::new(), 0_usize);
+    let (mut again, mut late) = (Vec::new(), Vec::new());
     for case in incidents.cases() {
         total += case.changes.len();
         for position in 0..case.changes.len() {
@@ -32,7 +32,7 @@ pub(super) fn judge(incidents: &Incidents<'_>) -> Vec<Finding> {
         }
         let (flaps, excused) = fires_again(&case);
         again.extend((flaps > 0).then(|| case.id().to_owned()));
-        late += excused;
+        late.extend(excused);
     }
     let excused = killed + joined;
     vec![
@@ -50,10 +50,12 @@ pub(super) fn judge(incidents: &Incidents<'_>) -> Vec<Finding> {
         finding(
             again.is_empty(),
             format!(
-                "Alertmanager: {} incidents fired again after their end {:?}; {late} notifications had begun before \
-                 their instance accepted it",
+                "Alertmanager: {} incidents fired again after their end {:?}; {} notifications had begun before \
+                 their instance accepted it, and the latest came {} ms after it",
                 again.len(),
-                again.first()
+                again.first(),
+                late.len(),
+                late.iter().max().unwrap_or(&0)
             ),
         ),
     ]
@@ -124,18 +126,18 @@ fn able(case: &Case<'_>, held: &Held, number: usize) -> Silent {
     Silent::Lost
 }
 
-/// Returns how often an incident fired again after its end, and how many such notifications had begun before their instance
-/// accepted the end.
-fn fires_again(case: &Case<'_>) -> (usize, usize) {
-    let (mut is_over, mut again, mut late) = (false, 0_usize, 0);
+/// Returns how often an incident fired again after its end, and of the notifications that had begun before their instance
+/// accepted the end, how long after it each of them came.
+fn fires_again(case: &Case<'_>) -> (usize, Vec<i64>) {
+    let (mut is_over, mut again, mut late) = (false, 0_usize, Vec::new());
     for told in case.told.iter().filter(|told| told.starts_ms == case.incident.detected_at_ms) {
         if told.fires && is_over {
-            match case.held.get(told.instance).is_some_and(|held| is_late(case, held, told)) {
-                true => {
-                    late += 1;
+            match case.held.get(told.instance).and_then(|held| lateness(case, held, told)) {
+                Some(after_ms) => {
+                    late.push(after_ms);
                     continue;
                 }
-                false => again += 1,
+                None => again += 1,
             }
         }
         is_over = !told.fires;
@@ -143,16 +145,27 @@ fn fires_again(case: &Case<'_>) -> (usize, usize) {
     (again.saturating_sub(case.reopened_by(i64::MAX)), late)
 }
 
-/// Returns whether an instance that tells that an incident fires held that when the notification began.
-fn is_late(case: &Case<'_>, held: &Held, told: &Told) -> bool {
+/// Returns how long after the end an instance told that an incident fires, where Alertmanager may do so.
+///
+/// - A flush reads the alerts, waits for its peers, and notifies: what it says is as old as that wait
+///   ([`tells_from_ms`]). So the end may come meanwhile.
+/// - An instance that was away has not heard of the end. It says what it knows until the agent reaches it again
+///   ([`hears_within_ms`]).
+fn lateness(case: &Case<'_>, held: &Held, told: &Told) -> Option<i64> {
     let began = held.before(told.at_ms, tells_from_ms());
     let posts = || held.posts.iter().filter(|post| case.is_about(post));
     let held_it = posts().rfind(|post| post.at_ms <= began).is_some_and(Posted::fires);
     let since = || posts().filter(|post| post.at_ms > began && post.at_ms <= told.at_ms);
-    let fired = held_it || since().any(Posted::fires);
-    let hears = since().any(|post| !post.fires());
+    if !held_it && !since().any(Posted::fires) {
+        return None;
+    }
+    if let Some(end) = since().find(|post| !post.fires()) {
+        return Some(told.at_ms - end.at_ms);
+    }
     let ends =
         case.held.iter().flat_map(|held| &held.posts).filter(|post| case.is_about(post) && !post.fires());
-    let ended = ends.map(|post| post.at_ms).min().unwrap_or(told.at_ms);
-    fired && (hears || held.suffered(ended, told.at_ms))
+    let ended = ends.map(|post| post.at_ms).min()?;
+    let (left, back) = held.was_away(ended, told.at_ms)?;
+    let heard_by = held.after(back, hears_within_ms(back - left) + tells_from_ms());
+    (told.at_ms <= heard_by).then_some(told.at_ms - ended)
 }
