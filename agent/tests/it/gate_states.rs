@@ -1,5 +1,7 @@
 //! The gate's answers about the states that a whole agent comes to, under simulated time and with the shipped defaults.
 
+use std::sync::atomic::Ordering::SeqCst;
+
 use lookout_collect::scrape::FetchError;
 use lookout_config::GatePolicy;
 use lookout_engine::Status;
@@ -7,7 +9,7 @@ use lookout_gate::{Answer, Code, Decision, Question, decide};
 use lookout_model::DeployClass;
 
 use super::outages::{config, healthy, metrics};
-use super::simulated::{HOUR, Simulation};
+use super::simulated::{Event, HOUR, Simulation};
 
 /// A history of the service: its metrics by the second, and how long the agent watches.
 struct History {
@@ -103,5 +105,38 @@ async fn nothing_passes_without_evidence_in_any_state() {
                 );
             }
         }
+    }
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn what_a_restart_forgot_while_nothing_was_recorded_is_unobserved_time_for_the_gate() {
+    const LOST: i64 = 600;
+    let simulation = Simulation::of(config());
+    simulation.expose(healthy);
+    simulation.run(FAULT, &[]).await;
+    let observed = || {
+        let shown = simulation.shown();
+        let requests = shown.slos.iter().find(|slo| slo.slo == "requests").unwrap();
+        i64::try_from(requests.evidence.present.as_ref().unwrap().observed_s).unwrap()
+    };
+    let (before, allowed) = (observed(), ask(&simulation, DeployClass::Feature));
+    assert_eq!(allowed.decision, Decision::Allow, "{:?}", allowed.reasons);
+    for round in 1..=2 {
+        let (begin, end) = (FAULT * round, FAULT * round + LOST);
+        // the ledger takes nothing for ten minutes, and the agent ends in them
+        let fails: Event = |world| world.ledger_fails.store(true, SeqCst);
+        simulation.run(end, &[(begin, fails)]).await;
+        let answer = ask(&simulation, DeployClass::Feature);
+        assert_eq!(answer.decision, Decision::Hold, "nothing is recorded: {:?}", answer.reasons);
+        simulation.world.ledger_fails.store(false, SeqCst);
+        simulation.run(end + 60, &[]).await;
+        let answer = ask(&simulation, DeployClass::Feature);
+        let codes: Vec<Code> = answer.reasons.iter().map(|reason| reason.code).collect();
+        assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3), "{:?}", answer.reasons);
+        assert_eq!(codes, [Code::TooLittleObserved; 2], "{:?}", answer.reasons);
+        simulation.run(FAULT * (round + 1), &[]).await;
+        let missing = before + FAULT * round - observed();
+        // the slot in which the agent starts counts as lost, too
+        assert!((LOST * round..=(LOST + 60) * round).contains(&missing), "{missing} s are not observed");
     }
 }

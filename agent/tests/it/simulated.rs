@@ -56,7 +56,7 @@ pub(super) struct World {
     pub(super) clock: Arc<SetClock>,
     pub(super) fault: Mutex<Option<(i64, i64)>>,
     receiver_is_dead: AtomicBool,
-    ledger_fails: AtomicBool,
+    pub(super) ledger_fails: AtomicBool,
     /// `change` and incident of every message that arrived.
     told: Mutex<Vec<(String, String)>>,
     probes: AtomicU64,
