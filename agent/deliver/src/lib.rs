@@ -1,7 +1,7 @@
 //! The outbox: every transition reaches every destination, at least once and in order, after outages of any length.
 //!
 //! [`run`] delivers what the ledger holds for one destination. [`receiver`] makes the [`Receiver`] for a destination
-//! of the config; to add a kind, implement the trait in a file of its own and name it there.
+//! of the config; to add a kind, implement the trait in a folder of its own and name it there.
 
 mod alertmanager;
 mod breaker;
@@ -25,8 +25,6 @@ mod alertmanager_pair_tests;
 mod alertmanager_read_back_tests;
 #[cfg(test)]
 mod alertmanager_real_tests;
-#[cfg(test)]
-mod email_real_tests;
 #[cfg(test)]
 mod group_tests;
 #[cfg(test)]

@@ -1,50 +1,20 @@
-//! A program that takes JSON. Its form is documented in `docs/schema/webhook.schema.json`; a change of it that breaks a
-//! reader changes `version`.
+//! The body of a request in each form.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use async_trait::async_trait;
-use reqwest::Client;
-use reqwest::header::CONTENT_TYPE;
-use ring::hmac;
-use serde::Serialize;
-use url::Url;
-
-use super::inert::inert;
-use crate::message::{TEXT, clean, is_over};
-use crate::{Grouping, Message, Receiver, Refused, Retry, Update, http};
-use lookout_config::{Secret, WebhookForm};
+use lookout_config::WebhookForm;
 use lookout_engine::Severity;
 use lookout_model::format::rfc3339;
-use lookout_model::{Delivery, News, Notice, Rehearsal, Timestamp};
-use lookout_runtime::clock::Clock;
+use lookout_model::{News, Notice, Rehearsal};
+use serde::Serialize;
 
-const WHO: &str = "webhook";
+use crate::inert::inert;
+use crate::message::{TEXT, clean, is_over};
+use crate::{Message, Update};
+
 const VERSION: &str = "1";
-/// Header with the time and the signature of a message.
-const SIGNATURE: &str = "lookout-signature";
-
-pub(super) struct Webhook {
-    name: String,
-    /// The URL; it may be secret.
-    url: Url,
-    settings: Settings,
-    client: Client,
-    clock: Arc<dyn Clock>,
-    group_wait: Duration,
-}
-
-/// Settings of a webhook beside its URL.
-pub(super) struct Settings {
-    pub(super) signing_secret: Option<Secret>,
-    pub(super) headers: Vec<(String, Secret)>,
-    pub(super) form: WebhookForm,
-}
 
 /// Body of a message.
 #[derive(Debug, Serialize)]
-pub(super) struct Body {
+pub(crate) struct Body {
     version: &'static str,
     /// The same for every attempt at the same transitions.
     id: String,
@@ -109,50 +79,8 @@ struct Link {
     url: String,
 }
 
-impl Webhook {
-    pub(super) fn new(
-        name: String,
-        url: Url,
-        settings: Settings,
-        client: Client,
-        clock: Arc<dyn Clock>,
-        group_wait: Duration,
-    ) -> Self {
-        Self { name, url, settings, client, clock, group_wait }
-    }
-
-    async fn post(&self, update: &Update) -> Result<(), Refused> {
-        let Settings { signing_secret, headers, form } = &self.settings;
-        let text = payload(form, update).map_err(|error| Refused {
-            error: format!("{WHO}: the message cannot be written: {error}"),
-            retry: Retry::Never,
-        })?;
-        let content_type = match form {
-            WebhookForm::CloudEvents => "application/cloudevents+json",
-            WebhookForm::Lookout | WebhookForm::Template(_) => "application/json",
-        };
-        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, content_type);
-        for (name, value) in headers {
-            request = request.header(name, value.reveal());
-        }
-        if let Some(secret) = signing_secret {
-            request = request.header(SIGNATURE, signature(secret, self.clock.now(), &text));
-        }
-        let answer = http::send(WHO, request.body(text)).await?;
-        if answer.is_success() {
-            return Ok(());
-        }
-        let mut secrets = vec![self.url.as_str(), self.url.path()];
-        // the path `/` stands in any text
-        secrets.retain(|secret| secret.len() > 1);
-        secrets.extend(headers.iter().map(|(_, value)| value.reveal()));
-        secrets.extend(signing_secret.as_ref().map(Secret::reveal));
-        Err(answer.refused(WHO, &secrets))
-    }
-}
-
 /// Returns the body of a request in a form.
-pub(super) fn payload(form: &WebhookForm, update: &Update) -> Result<String, serde_json::Error> {
+pub(crate) fn payload(form: &WebhookForm, update: &Update) -> Result<String, serde_json::Error> {
     let body = body(update);
     match form {
         WebhookForm::Lookout => serde_json::to_string(&body),
@@ -208,22 +136,12 @@ fn values<'b>(body: &'b Body, update: &Update) -> impl Fn(&str) -> String + 'b {
     }
 }
 
-/// Returns `t=SECONDS,v1=HEX`: the HMAC-SHA-256 of the seconds, a dot and the body. The time lets a reader refuse an old
-/// message that somebody sends again.
-pub(super) fn signature(secret: &Secret, now: Timestamp, body: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
-    let seconds = now.as_seconds();
-    let tag = hmac::sign(&key, format!("{seconds}.{body}").as_bytes());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("t={seconds},v1={hex}")
-}
-
 fn state(over: bool) -> &'static str {
     if over { "resolved" } else { "open" }
 }
 
 /// Returns the body about transitions of one incident or several.
-pub(super) fn body(update: &Update) -> Body {
+pub(crate) fn body(update: &Update) -> Body {
     let notices: Vec<&Notice> = update.deliveries.iter().map(|delivery| &delivery.notice).collect();
     let message = Message::of_changed(update);
     let open = notices.iter().filter(|notice| !is_over(notice));
@@ -285,29 +203,5 @@ fn item(notice: &Notice) -> Item {
         seconds_to_exhaustion: notice.evidence.seconds_to_exhaustion.map(finite),
         fields: message.fields.into_iter().map(|(name, value)| Field { name, value }).collect(),
         links: message.links.into_iter().map(|(label, url)| Link { label, url }).collect(),
-    }
-}
-
-#[async_trait]
-impl Receiver for Webhook {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
-        let update = Update::new(vec![delivery.clone()], delivery.thread.clone(), Vec::new());
-        self.deliver_group(&update).await
-    }
-
-    async fn deliver_group(&self, update: &Update) -> Result<Option<String>, Refused> {
-        self.post(update).await.map(|()| None)
-    }
-
-    fn grouping(&self) -> Grouping {
-        Grouping::Batched
-    }
-
-    fn group_wait(&self) -> Duration {
-        self.group_wait
     }
 }

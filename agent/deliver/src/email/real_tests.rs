@@ -7,7 +7,7 @@ use lookout_config::{Email as Settings, Encryption};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use super::*;
+use crate::*;
 use lookout_model::sample::{T0, lifecycle};
 use lookout_runtime::clock::SystemClock;
 
