@@ -205,8 +205,8 @@ async fn collect(
             };
             let assignment =
                 probe::Assignment { target: Arc::clone(target), streams: vec![0], certificates: Vec::new() };
-            let (_assign, assigned) = watch::channel(assignment);
-            probe::watch(assigned, ports, stop.clone()).await;
+            let assigned = probe::Assigned::new(assignment);
+            probe::watch(assigned, Arc::new(ports), stop.clone()).await;
         }
         _ => {}
     }

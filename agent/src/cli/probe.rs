@@ -152,7 +152,7 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
         "addresses": outcome.received.addresses.iter().map(address_json).collect::<Vec<_>>(),
         "proxy": outcome.received.proxy, "tls_resumed": outcome.received.resumed,
         "token_seconds": outcome.received.token_time.map(|time| time.as_secs_f64()),
-        "certificate": outcome.certificate.as_ref().map(certificate_json),
+        "certificate": outcome.certificate.as_deref().map(certificate_json),
         "steps": outcome.steps.iter().map(step_json).collect::<Vec<_>>(),
         "total_seconds": outcome.total.as_secs_f64(), "phases_seconds": phases, "trace_id": outcome.trace_id,
     })

@@ -4,6 +4,7 @@ mod addresses;
 #[cfg(test)]
 mod addresses_tests;
 mod assert;
+mod assignment;
 mod attempt;
 mod certificate;
 mod dns;
@@ -42,6 +43,7 @@ use async_trait::async_trait;
 
 use lookout_config::Target;
 
+pub use assignment::{Assigned, Assignment};
 pub use certificate::Certificate;
 pub use heartbeat_calls::Heartbeats;
 pub use history::ProbeHistory;
@@ -51,7 +53,7 @@ pub use outcome::{MissedReason, Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use pauses::Pauses;
 pub use prober::{Prober, instance_of, peer_of};
 pub use received::{AddressResult, DnsReceived, Received};
-pub use watch::{Assignment, Ports, watch};
+pub use watch::{Ports, watch};
 
 /// Tries a target once.
 #[async_trait]

@@ -156,7 +156,7 @@ fn outcome(target: &Target, traced: &Traced, attempt: Attempt, failure: Option<F
         summary: summary(&target.check, &facts, steps.len()),
         address: facts.address,
         received: Received { token_time, ..facts.received(received) },
-        certificate: facts.certificate,
+        certificate: facts.certificate.map(Box::new),
         steps,
         trace_id: traced.trace_id.clone(),
     }

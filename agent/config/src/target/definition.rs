@@ -41,8 +41,8 @@ pub struct Target {
     pub allowed: Option<Arc<AllowList>>,
     /// The protocol and its options.
     pub check: Check,
-    /// All of them must hold.
-    pub expect: Vec<Assertion>,
+    /// All of them must hold. Targets that expect the same share them.
+    pub expect: Arc<[Assertion]>,
 }
 
 impl Target {
