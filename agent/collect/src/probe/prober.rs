@@ -93,8 +93,12 @@ impl Prober {
         };
         let outcomes = futures_util::future::join_all(addresses.iter().map(once)).await;
         let outcomes = addresses.iter().map(SocketAddr::ip).zip(outcomes).collect();
-        addresses::merge(resolve, outcomes)
-            .unwrap_or_else(|| outcome(target, traced, Attempt::start(Phase::Resolve, left), None))
+        let cached_name = attempt.facts.cached_name;
+        let merged = addresses::merge(resolve, outcomes).map(|mut outcome| {
+            outcome.received.cached_name = cached_name;
+            outcome
+        });
+        merged.unwrap_or_else(|| outcome(target, traced, Attempt::start(Phase::Resolve, left), None))
     }
 
     fn context<'a>(
@@ -174,6 +178,7 @@ impl Probe for Prober {
             outcome = field::Empty,
             reason = field::Empty,
             status = field::Empty,
+            cached_name = field::Empty,
         );
         let outcome = self.attempt(target).instrument(span.clone()).await;
         note(&span, &outcome);
@@ -325,6 +330,9 @@ fn summary(check: &Check, facts: &Facts, steps: usize) -> Option<String> {
 fn note(span: &Span, outcome: &Outcome) {
     if let Some(status) = outcome.status {
         span.record("status", status);
+    }
+    if outcome.received.cached_name {
+        span.record("cached_name", true);
     }
     match &outcome.verdict {
         Verdict::Ok => {
