@@ -202,9 +202,14 @@ async fn collect(
                 latest,
                 history: probe::ProbeHistory::default(),
                 pauses: probe::Pauses::default(),
+                rounds: probe::Rounds::default(),
             };
-            let assignment =
-                probe::Assignment { target: Arc::clone(target), streams: vec![0], certificates: Vec::new() };
+            let assignment = probe::Assignment {
+                target: Arc::clone(target),
+                streams: vec![0],
+                certificates: Vec::new(),
+                rounds: Vec::new(),
+            };
             let assigned = probe::Assigned::new(assignment);
             probe::watch(assigned, Arc::new(ports), stop.clone()).await;
         }

@@ -10,7 +10,7 @@ use lookout_collect::probe::{self, Assigned, Assignment, Latest};
 use lookout_collect::promql::{self, Job};
 use lookout_collect::scrape::{self, Streams};
 use lookout_config::{Config, Indicator, Prometheus, Scrape, Stream};
-use lookout_engine::Grid;
+use lookout_engine::{Cause, Grid};
 use lookout_runtime::task::Tasks;
 use tokio::sync::watch::{self, Sender};
 
@@ -63,6 +63,7 @@ impl Collectors {
             latest: latest.clone(),
             history: dependencies.history.clone(),
             pauses: dependencies.pauses.clone(),
+            rounds: probe::Rounds::default(),
         });
         Self {
             dependencies: dependencies.clone(),
@@ -97,6 +98,7 @@ impl Collectors {
 
     async fn assign_probes(&mut self, numbered: Numbered<'_>) {
         let mut streams: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut rounds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         let mut certificates: BTreeMap<&str, Vec<(usize, u32)>> = BTreeMap::new();
         for (number, stream) in numbered.streams() {
             match stream.indicator {
@@ -104,7 +106,10 @@ impl Collectors {
                     certificates.entry(target).or_default().push((number, *days));
                 }
                 Indicator::Probe { target, certificate_days: None } => {
-                    streams.entry(target).or_default().push(number);
+                    let slo = numbered.config.slos.get(stream.slo);
+                    let is_row = slo.is_some_and(|slo| slo.has_condition_on(Cause::TargetDown));
+                    let counted = if is_row { &mut rounds } else { &mut streams };
+                    counted.entry(target).or_default().push(number);
                 }
                 _ => {}
             }
@@ -121,10 +126,14 @@ impl Collectors {
         }
         for target in &numbered.config.targets {
             // an SLO counts every address of a target
-            let named = target.group.as_deref().unwrap_or(&target.name);
-            let streams = streams.get(named).cloned().unwrap_or_default();
+            let named = target.declared_name();
+            let mut streams = streams.get(named).cloned().unwrap_or_default();
+            let mut rounds = rounds.get(named).cloned().unwrap_or_default();
+            if target.group.is_none() {
+                streams.append(&mut rounds);
+            }
             let certificates = certificates.get(named).cloned().unwrap_or_default();
-            let assignment = Assignment { target: Arc::clone(target), streams, certificates };
+            let assignment = Assignment { target: Arc::clone(target), streams, rounds, certificates };
             if let Some(known) = self.probes.get(&target.name) {
                 known.assign.replace(assignment);
                 continue;

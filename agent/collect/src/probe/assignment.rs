@@ -12,6 +12,8 @@ pub struct Assignment {
     pub target: Arc<Target>,
     /// Numbers of the streams that count outcomes.
     pub streams: Vec<usize>,
+    /// Numbers of the streams that count outcomes of all addresses as a whole, where the target is one of them.
+    pub rounds: Vec<usize>,
     /// Numbers of the streams that count certificates, each with the days that a good one must still be valid.
     pub certificates: Vec<(usize, u32)>,
 }

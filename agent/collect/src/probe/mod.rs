@@ -29,6 +29,7 @@ mod protocol;
 #[cfg(test)]
 mod real_tests;
 mod received;
+mod rounds;
 mod series;
 mod tcp;
 #[cfg(test)]
@@ -53,6 +54,7 @@ pub use outcome::{MissedReason, Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use pauses::Pauses;
 pub use prober::{Prober, instance_of, peer_of};
 pub use received::{AddressResult, DnsReceived, Received};
+pub use rounds::Rounds;
 pub use watch::{Ports, watch};
 
 /// Tries a target once.

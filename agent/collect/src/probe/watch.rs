@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::assignment::{Assigned, Assignment};
 use super::inline::Inline;
 use super::series::{Series, set_info};
-use super::{Latest, MissedReason, Outcome, Pauses, Probe, ProbeHistory, Verdict, peer_of};
+use super::{Latest, MissedReason, Outcome, Pauses, Probe, ProbeHistory, Rounds, Verdict, peer_of};
 use crate::jump::JumpDetector;
 use crate::{Feed, Observation, Schedule};
 use lookout_runtime::clock::Clock;
@@ -36,6 +36,8 @@ pub struct Ports {
     pub history: ProbeHistory,
     /// Pauses that operators asked for.
     pub pauses: Pauses,
+    /// Outcomes of targets with several addresses.
+    pub rounds: Rounds,
 }
 
 /// Probes a target on its schedule until `stop`, or until the feed is closed. Each outcome is an event of
@@ -112,6 +114,9 @@ struct Watch {
 impl Watch {
     async fn run(&mut self) {
         self.export_target();
+        if let Some(group) = &self.assignment.target.group {
+            self.ports.rounds.join(group, &self.assignment.target.name);
+        }
         let stop = self.stop.clone();
         loop {
             // no start is further away than an interval, unless the wall clock was set back
@@ -150,6 +155,7 @@ impl Watch {
         }
         if let Some(group) = &self.assignment.target.group {
             self.ports.pauses.groups.forget(group, &self.assignment.target.name);
+            self.ports.rounds.leave_out(group, &self.assignment.target.name);
         }
     }
 
@@ -235,6 +241,9 @@ impl Watch {
             self.assignment.streams.iter().map(|stream| (*stream, counts)).collect();
         let validity = self.certificate_validity(&outcome);
         by_stream.extend(validity.into_iter().map(|(stream, is_valid)| (stream, count(is_valid))));
+        if let Some(is_good) = self.end_of_round(outcome.is_ok()) {
+            by_stream.extend(self.assignment.rounds.iter().map(|stream| (*stream, count(is_good))));
+        }
         self.ports.latest.put(&self.assignment.target.name, outcome, running.started_at);
         Some(Counted { intended: running.intended, by_stream })
     }
@@ -257,6 +266,13 @@ impl Watch {
             (stream, is_valid)
         };
         self.assignment.certificates.iter().map(valid).collect()
+    }
+
+    /// Returns the outcome of all addresses as a whole when that of this one decides it.
+    fn end_of_round(&self, is_good: bool) -> Option<bool> {
+        let Assignment { target, rounds, .. } = &*self.assignment;
+        let group = target.group.as_ref().filter(|_| !rounds.is_empty())?;
+        self.ports.rounds.add(group, &target.name, is_good)
     }
 
     /// Hands the counts of a probe over. Returns whether to go on.
@@ -293,6 +309,9 @@ impl Watch {
 
     fn missed(&self, reason: MissedReason, slots: u64) {
         self.series.missed(reason, slots);
+        if let Some(group) = &self.assignment.target.group {
+            self.ports.rounds.leave_out(group, &self.assignment.target.name);
+        }
         self.ports.history.add_missed(&self.assignment.target.name, self.ports.clock.now(), slots);
     }
 

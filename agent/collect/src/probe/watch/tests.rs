@@ -172,10 +172,15 @@ impl Scene {
             latest: latest.clone(),
             history: ProbeHistory::default(),
             pauses: pauses.clone(),
+            rounds: Rounds::default(),
         });
         let stop = CancellationToken::new();
-        let assigned =
-            Assigned::new(Assignment { target: target(), streams: vec![3, 5], certificates: Vec::new() });
+        let assigned = Assigned::new(Assignment {
+            target: target(),
+            streams: vec![3, 5],
+            certificates: Vec::new(),
+            rounds: Vec::new(),
+        });
         let task = tokio::spawn(watch(Arc::clone(&assigned), Arc::clone(&ports), stop.clone()));
         Self { clock, prober, latest, pauses, feed, assigned, ports, stop, task }
     }
@@ -211,7 +216,7 @@ async fn a_loop_that_waits_is_small_because_there_are_thousands() {
     let waiting = watch(assigned, ports, scene.stop.clone());
     let sizes = [
         ("the loop", size_of_val(&waiting), 1_000),
-        ("its assignment", size_of::<Assigned>() + size_of::<Assignment>(), 112),
+        ("its assignment", size_of::<Assigned>() + size_of::<Assignment>(), 128),
         ("the last outcome", size_of::<super::super::Seen>(), 512),
     ];
     for (what, bytes, most) in sizes {
@@ -318,6 +323,7 @@ async fn a_stop_lets_a_journey_with_cleanup_end_and_cuts_any_other_probe() {
             target: Arc::new(target),
             streams: Vec::new(),
             certificates: Vec::new(),
+            rounds: Vec::new(),
         });
         tokio::time::sleep(scheduled(10)[0].since(START) + Duration::from_secs(1)).await;
         let stopped = tokio::time::Instant::now();
@@ -470,6 +476,7 @@ async fn whatever_happens_every_slot_has_exactly_one_outcome() {
                         target: Arc::new(changed),
                         streams: vec![3],
                         certificates: Vec::new(),
+                        rounds: Vec::new(),
                     });
                 }
                 _ => {}
@@ -499,6 +506,7 @@ async fn another_assignment_keeps_phase_slots_and_the_probe_that_runs() {
         target: Arc::new(changed),
         streams: vec![7],
         certificates: Vec::new(),
+        rounds: Vec::new(),
     });
     tokio::time::sleep(Duration::from_secs(65)).await;
     assert_eq!(scene.starts(), slots[..9], "the phase stays and no slot is left out");
@@ -532,6 +540,7 @@ async fn another_interval_leaves_no_slot_without_an_outcome() {
                 target: Arc::new(changed),
                 streams: vec![3],
                 certificates: Vec::new(),
+                rounds: Vec::new(),
             });
             // the loop takes it before time passes
             for _ in 0..8 {
