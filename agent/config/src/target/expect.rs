@@ -42,7 +42,7 @@ pub(super) fn read(
     Some(with_defaults(protocol, all))
 }
 
-/// What most targets over HTTP expect, and nothing else: thousands of them share it.
+/// Assertions of most targets over HTTP, which thousands of them share.
 static GOOD_STATUS: LazyLock<Arc<[Assertion]>> =
     LazyLock::new(|| [Assertion::status(vec![(200, 299)])].into());
 
