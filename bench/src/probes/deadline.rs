@@ -25,11 +25,11 @@ const DRIP: Duration = Duration::from_millis(100);
 /// A peer that takes a connection and never ends its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Peer {
-    /// Says nothing; asked for over HTTP.
+    /// Silence, over HTTP.
     Silent,
-    /// Says nothing; a handshake of TLS is begun.
+    /// Silence where a handshake of TLS is begun.
     SilentTls,
-    /// Sends a byte of the body at a time.
+    /// A byte of the body at a time.
     Dripping,
 }
 
@@ -37,6 +37,8 @@ enum Peer {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deadlines {
     pub(super) probes: usize,
+    /// Connections that ended more than 200 ms before the deadline.
+    pub(super) early: usize,
     /// The longest time beyond the deadline, in milliseconds.
     pub(super) late_ms: f64,
 }
@@ -50,12 +52,17 @@ pub(super) async fn measure(lookout: &Path, folder: &Path, seconds: Duration) ->
     let held = Held::default();
     let timeout = TIMEOUT.as_secs();
     let mut config = format!("listen: 127.0.0.1:0\ninterval: {INTERVAL_S}s\nslos: []\ntargets:\n");
-    for (peer, scheme) in [(Peer::Silent, "http"), (Peer::SilentTls, "https"), (Peer::Dripping, "http")] {
+    for peer in [Peer::Silent, Peer::SilentTls, Peer::Dripping] {
+        // no authority is needed where no certificate is shown
+        let (scheme, tls) = match peer {
+            Peer::SilentTls => ("https", ", tls: { insecure: true }"),
+            Peer::Silent | Peer::Dripping => ("http", ""),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listening")?;
         let address = listener.local_addr().context("looking at the listener")?;
         for number in 0..TARGETS {
             config.push_str(&format!(
-                "  - {{ name: {peer:?}-{number}, timeout: {timeout}s, http: {{ url: \"{scheme}://{address}/{number}\" }} }}\n"
+                "  - {{ name: {peer:?}-{number}, timeout: {timeout}s, http: {{ url: \"{scheme}://{address}/{number}\"{tls} }} }}\n"
             ));
         }
         tokio::spawn(serve(listener, peer, Arc::clone(&held)));
@@ -63,15 +70,18 @@ pub(super) async fn measure(lookout: &Path, folder: &Path, seconds: Duration) ->
     let file = folder.join("lookout.yaml");
     std::fs::write(&file, config).context("writing the configuration")?;
     let (agent, _) = start_lookout(lookout, &file, &folder).await?;
+    // connections that waited for a busy start are not those of a probe
+    sleep(2 * TIMEOUT).await;
+    held.lock().unwrap_or_else(PoisonError::into_inner).clear();
     sleep(seconds.max(Duration::from_secs(3 * INTERVAL_S))).await;
     let held = std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner));
     agent.stop().await;
     ensure!(held.len() >= 3 * TARGETS, "{} probes of {} targets ended", held.len(), 3 * TARGETS);
-    let (shortest, longest) = (held.iter().min().copied(), held.iter().max().copied());
-    let (shortest, longest) = shortest.zip(longest).context("no probe ended")?;
+    let longest = held.iter().max().copied().unwrap_or_default();
     // the agent begins before the peer sees the connection
-    ensure!(shortest + Duration::from_millis(200) > TIMEOUT, "a probe ended after {shortest:?}, early");
-    Ok(Deadlines { probes: held.len(), late_ms: longest.saturating_sub(TIMEOUT).as_secs_f64() * 1e3 })
+    let early = held.iter().filter(|time| **time + Duration::from_millis(200) < TIMEOUT).count();
+    let late_ms = longest.saturating_sub(TIMEOUT).as_secs_f64() * 1e3;
+    Ok(Deadlines { probes: held.len(), early, late_ms })
 }
 
 async fn serve(listener: TcpListener, peer: Peer, held: Held) {

@@ -99,9 +99,9 @@ impl Figures {
                 ));
             }
         }
-        if let Some(Deadlines { probes, late_ms }) = self.deadlines {
+        if let Some(Deadlines { probes, early, late_ms }) = self.deadlines {
             lines.push(bounded("lookout, latest end beyond a 2 s deadline", late_ms, 100.0, "ms"));
-            lines.push(format!("{:<46}{probes:>9} probes", "  of"));
+            lines.push(format!("{:<46}{probes:>9} probes, {early} of which ended early", "  of"));
         }
         if let Some(failing) = self.failing {
             lines.push(bounded("lookout, memory, 2,000 failing SLOs", failing.memory_mb, 120.0, "MB"));
@@ -148,7 +148,7 @@ mod tests {
             figures.at_hundred(tool, false, measured(cpu_ms));
         }
         figures.memory(100, measured(0.2));
-        figures.deadlines(Deadlines { probes: 450, late_ms: 120.0 });
+        figures.deadlines(Deadlines { probes: 450, early: 0, late_ms: 120.0 });
         figures.failing(Failing { memory_mb: 130.0, scrape_ms: 50.0, scrape_bytes: 1_000_000 });
         let lines = figures.lines();
         let ends = |what: &str, word: &str| {
