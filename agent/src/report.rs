@@ -67,6 +67,9 @@ fn way(received: &Received) -> String {
         let result = one.failure.as_deref().map_or_else(|| "ok".to_owned(), format::printable);
         text += &format!("  {:<20} {:>9}  {result}\n", one.address.to_string(), format::elapsed(one.total));
     }
+    if received.cached_name {
+        text += "  the name was resolved by an answer that was kept: resolve took no time\n";
+    }
     if received.resumed == Some(true) {
         text += "  a resumed session of TLS: no certificate was verified\n";
     }

@@ -202,11 +202,16 @@ async fn collect(
                 latest,
                 history: probe::ProbeHistory::default(),
                 pauses: probe::Pauses::default(),
+                rounds: probe::Rounds::default(),
             };
-            let assignment =
-                probe::Assignment { target: Arc::clone(target), streams: vec![0], certificates: Vec::new() };
-            let (_assign, assigned) = watch::channel(assignment);
-            probe::watch(assigned, ports, stop.clone()).await;
+            let assignment = probe::Assignment {
+                target: Arc::clone(target),
+                streams: vec![0],
+                certificates: Vec::new(),
+                rounds: Vec::new(),
+            };
+            let assigned = probe::Assigned::new(assignment);
+            probe::watch(assigned, Arc::new(ports), stop.clone()).await;
         }
         _ => {}
     }

@@ -3,6 +3,7 @@
 //! It has no objective (0 %), so that it has neither tiers nor a budget that could be spent. It exists so that its incident
 //! is one like any other: stored, routed, delivered, shown and asked for by the gate.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -13,15 +14,20 @@ use lookout_model::format::several;
 use super::diagnostic::Diagnostic;
 use super::model::{Config, GateMinimum, Indicator, RateSource, Service, Slo, Traffic};
 use super::objective::{silence, whole_seconds};
-use super::target::{Down, Target};
+use super::target::{Discovery, Down, Target};
 
 /// The period that its share of good probes is shown for.
 const PERIOD: Window = Window::days(30);
 
 /// Adds the SLO of every target with `down`. Returns a finding for each name that is taken.
 pub(super) fn add_down_slos(file: &Path, config: &mut Config) -> Vec<Diagnostic> {
-    let targets = config.targets.iter().filter_map(|target| Some((target, target.down.as_ref()?)));
-    let added: Vec<Slo> = targets.filter_map(|(target, down)| down_slo(config, target, down)).collect();
+    // the addresses of a target are one: they have one incident, and it is there before the first of them is found
+    let stand_ins = config.discoveries.iter().map(Discovery::stand_in);
+    let mut names = BTreeSet::new();
+    let targets = stand_ins.chain(config.targets.iter().map(AsRef::as_ref));
+    let targets = targets.filter(|target| target.down.is_some() && names.insert(target.declared_name()));
+    let added: Vec<Slo> =
+        targets.filter_map(|target| down_slo(config, target, target.down.as_ref()?)).collect();
     let mut findings = Vec::new();
     for slo in added {
         if config.slos.iter().any(|known| known.id() == slo.id()) {
@@ -37,7 +43,8 @@ pub(super) fn add_down_slos(file: &Path, config: &mut Config) -> Vec<Diagnostic>
 }
 
 fn down_slo(config: &Config, target: &Target, down: &Down) -> Option<Slo> {
-    let counts = |slo: &&Slo| matches!(&slo.indicator, Indicator::Probe { target: counted, certificate_days: None } if *counted == target.name);
+    let name = target.declared_name();
+    let counts = |slo: &&Slo| matches!(&slo.indicator, Indicator::Probe { target: counted, certificate_days: None } if counted == name);
     let user = config.slos.iter().find(counts);
     let service = down.service.clone().or_else(|| user.map(|slo| slo.service.clone()));
     let mut labels = user.map(|slo| slo.labels.clone()).unwrap_or_default();
@@ -57,18 +64,21 @@ fn down_slo(config: &Config, target: &Target, down: &Down) -> Option<Slo> {
         data_alert: (!is_told).then_some(Severity::Ticket),
     };
     let rate = EventRate::try_every_seconds(target.interval.as_secs_f64()).ok()?;
+    let has_addresses = target.group.is_some();
     let row = |count: u32, what| several(usize::try_from(count).unwrap_or(usize::MAX), what);
     Some(Slo {
-        name: format!("{}-probes", target.name),
-        service: service.unwrap_or_else(|| target.name.clone()),
-        display_name: Some(format!("The probes of {}", target.name)),
+        name: format!("{name}-probes"),
+        service: service.unwrap_or_else(|| name.to_owned()),
+        display_name: Some(format!("The probes of {name}")),
         description: format!(
-            "The target is down after {} in a row, and up after {} in a row.",
+            "The target is down after {} in a row{}, and up after {} in a row{}.",
             row(down.after, "failed probe"),
+            if has_addresses { " at every address" } else { "" },
             row(down.up_after, "good probe"),
+            if has_addresses { " at one of them" } else { "" },
         ),
         file: PathBuf::new(),
-        indicator: Indicator::Probe { target: target.name.clone(), certificate_days: None },
+        indicator: Indicator::Probe { target: name.to_owned(), certificate_days: None },
         policy,
         calendar: None,
         labels,
@@ -149,6 +159,34 @@ spec:
         assert_eq!(slo.labels.keys().collect::<Vec<_>>(), ["team", "zone"]);
         let own = loaded(&target("{ service: edge }"), Some("requests")).unwrap();
         assert_eq!(own.slo("edge-api-probes").map(|slo| slo.service.as_str()), Some("edge"));
+    }
+
+    #[test]
+    fn discovered_addresses_have_one_slo_before_and_after_they_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("list.json"), r#"[{"targets": ["10.0.0.1:1", "10.0.0.2:1"]}]"#)
+            .unwrap();
+        for discover in ["files: [list.json]", "dns: { names: [shop.test] }"] {
+            let target =
+                "{ name: shop, tcp: { address: \"{{address}}\" }, down: { after: 2 }, discover: { SOURCE } }";
+            let text = format!("slos: []\ntargets: [{}]\n", target.replace("SOURCE", discover));
+            std::fs::write(folder.path().join("lookout.yaml"), text).unwrap();
+            let (with_secrets, _) = load_with(&folder.path().join("lookout.yaml"), &|_| None).unwrap();
+            let without = crate::load_without_secrets(folder.path()).unwrap().0;
+            for config in [with_secrets, without] {
+                let [slo] = config.slos.as_slice() else { panic!("{discover}: {:?}", config.slos) };
+                assert_eq!((slo.id().as_str(), slo.service.as_str()), ("shop-shop-probes", "shop"));
+                assert_eq!(
+                    slo.description,
+                    "The target is down after 2 failed probes in a row at every address, and up after 2 good probes \
+                     in a row at one of them."
+                );
+                assert_eq!(
+                    slo.indicator,
+                    Indicator::Probe { target: "shop".to_owned(), certificate_days: None }
+                );
+            }
+        }
     }
 
     #[test]

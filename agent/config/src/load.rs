@@ -59,7 +59,7 @@ fn load_needing(
 ) -> Result<(Config, Diagnostics), Diagnostics> {
     let file = if file.is_dir() { file.join(CONFIG_FILE) } else { file.to_owned() };
     let mut run = Run::new(environment, needs);
-    let config = run.open(&file).and_then(|file| run.config(&file).0);
+    let config = run.open(&file).and_then(|file| run.config(file).0);
     run.found.sort();
     match config {
         Some(config) if !run.found.has_errors() => Ok((config, run.found)),
@@ -80,7 +80,7 @@ pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
     let mut files: Vec<Opened> = files.iter().filter_map(|file| run.open(file)).collect();
     let alone = |file: &Opened| file.documents.iter().any(is_spec);
     let config = match files.as_slice() {
-        [file] if !alone(file) => run.config(&files.remove(0)).0,
+        [file] if !alone(file) => run.config(files.remove(0)).0,
         _ => {
             let specs = run.specs(&files, &Known::default());
             let mut config = config_of_urls(&[], &UrlOptions::default());
@@ -134,7 +134,7 @@ fn check_at(paths: &[PathBuf], environment: Environment<'_>, real_rates: &RealRa
         if file.documents.iter().any(is_spec) {
             specs.push(file);
         } else {
-            let (config, read) = run.config(&file);
+            let (config, read) = run.config(file);
             unheard = unheard.or_else(|| config.as_ref().and_then(Config::unheard));
             configs.extend(config);
             seen.extend(read.iter().map(|file| identity(file)));
@@ -225,10 +225,10 @@ impl<'e> Run<'e> {
     }
 
     /// Returns a `lookout.yaml` with its SLO specs, and the files it named.
-    fn config(&mut self, file: &Opened) -> (Option<Config>, Vec<PathBuf>) {
-        let folder = file.file.parent().unwrap_or(Path::new(""));
-        let mut reader = Reader::new(&file.file, &file.text, self.environment, self.needs);
-        let read = match file.documents.as_slice() {
+    fn config(&mut self, Opened { file, text, documents }: Opened) -> (Option<Config>, Vec<PathBuf>) {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let mut reader = Reader::new(&file, &text, self.environment, self.needs);
+        let read = match documents.as_slice() {
             [root] => read_config(&mut reader, &At::root(root), folder),
             [_, second, ..] => {
                 let help = "SLO specs go into files of their own, named under `slos`";
@@ -238,10 +238,12 @@ impl<'e> Run<'e> {
             [] => {
                 let message = "this file is empty".to_owned();
                 let help = "declare at least `targets` or `scrapes`";
-                reader.findings.push(Diagnostic::whole_file(&file.file, message, help));
+                reader.findings.push(Diagnostic::whole_file(&file, message, help));
                 None
             }
         };
+        // the tree takes several times the memory of the text, and the specs have trees of their own
+        drop(documents);
         let files = read.as_ref().map(|read| find_specs(&mut reader, folder, &read.patterns));
         let specs = read.iter().flat_map(|read| &read.patterns).map(|pattern| &pattern.text);
         for pattern in specs.chain(&reader.input_patterns) {
@@ -255,10 +257,10 @@ impl<'e> Run<'e> {
         let specs = self.specs(&opened, &known);
         specs.put_into(&mut config);
         add_up_slos(&mut config);
-        self.found.list.extend(add_down_slos(&file.file, &mut config));
+        self.found.list.extend(add_down_slos(&file, &mut config));
         // an SLO that could not be read is selected by nobody
         if !self.found.has_errors() {
-            self.found.list.extend(routes.findings(&file.file, &config));
+            self.found.list.extend(routes.findings(&file, &config));
         }
         (Some(config), files)
     }

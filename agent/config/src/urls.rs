@@ -163,7 +163,7 @@ fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Ta
         down: None,
         allowed: None,
         check: Check::Http(Box::new(HttpCheck::get(url))),
-        expect: vec![Assertion::status(vec![(200, 299)])],
+        expect: [Assertion::status(vec![(200, 299)])].into(),
     }
 }
 

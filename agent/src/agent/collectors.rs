@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_collect::Feed;
-use lookout_collect::probe::{self, Assignment, Latest};
+use lookout_collect::probe::{self, Assigned, Assignment, Latest};
 use lookout_collect::promql::{self, Job};
 use lookout_collect::scrape::{self, Streams};
 use lookout_config::{Config, Indicator, Prometheus, Scrape, Stream};
-use lookout_engine::Grid;
+use lookout_engine::{Cause, Grid};
 use lookout_runtime::task::Tasks;
 use tokio::sync::watch::{self, Sender};
 
@@ -19,10 +19,10 @@ use super::dependencies::{Clients, Dependencies};
 /// Time that a loop without a source any more may take to stop.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A loop with its source and its assignment.
+/// A loop with its source, and what gives it assignments.
 struct Loop<S, A> {
     source: S,
-    assign: Sender<A>,
+    assign: A,
     tasks: Tasks,
 }
 
@@ -33,10 +33,10 @@ pub(super) struct Collectors {
     dependencies: Dependencies,
     grid: Grid,
     feed: Feed,
-    latest: Latest,
-    probes: Loops<(), Assignment>,
-    scrapes: Loops<Scrape, Streams>,
-    queries: Loops<Prometheus, Vec<Job>>,
+    probe_ports: Arc<probe::Ports>,
+    probes: Loops<(), Arc<Assigned>>,
+    scrapes: Loops<Scrape, Sender<Streams>>,
+    queries: Loops<Prometheus, Sender<Vec<Job>>>,
 }
 
 /// Streams of a configuration with their numbers.
@@ -55,11 +55,21 @@ impl<'a> Numbered<'a> {
 
 impl Collectors {
     pub(super) fn new(dependencies: &Dependencies, grid: Grid, feed: Feed, latest: &Latest) -> Self {
+        let probe_ports = Arc::new(probe::Ports {
+            prober: Arc::clone(&dependencies.prober),
+            clock: Arc::clone(&dependencies.clock),
+            grid,
+            feed: feed.clone(),
+            latest: latest.clone(),
+            history: dependencies.history.clone(),
+            pauses: dependencies.pauses.clone(),
+            rounds: probe::Rounds::default(),
+        });
         Self {
             dependencies: dependencies.clone(),
             grid,
             feed,
-            latest: latest.clone(),
+            probe_ports,
             probes: Loops::new(),
             scrapes: Loops::new(),
             queries: Loops::new(),
@@ -88,6 +98,7 @@ impl Collectors {
 
     async fn assign_probes(&mut self, numbered: Numbered<'_>) {
         let mut streams: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut rounds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         let mut certificates: BTreeMap<&str, Vec<(usize, u32)>> = BTreeMap::new();
         for (number, stream) in numbered.streams() {
             match stream.indicator {
@@ -95,7 +106,10 @@ impl Collectors {
                     certificates.entry(target).or_default().push((number, *days));
                 }
                 Indicator::Probe { target, certificate_days: None } => {
-                    streams.entry(target).or_default().push(number);
+                    let slo = numbered.config.slos.get(stream.slo);
+                    let is_row = slo.is_some_and(|slo| slo.has_condition_on(Cause::TargetDown));
+                    let counted = if is_row { &mut rounds } else { &mut streams };
+                    counted.entry(target).or_default().push(number);
                 }
                 _ => {}
             }
@@ -103,7 +117,7 @@ impl Collectors {
         let named: BTreeSet<&str> =
             numbered.config.targets.iter().map(|target| target.name.as_str()).collect();
         for name in retire(&mut self.probes, |name, ()| named.contains(name)).await {
-            self.latest.forget(&name);
+            self.probe_ports.latest.forget(&name);
             // addresses come and go for as long as the agent runs
             if name.contains('@') {
                 self.dependencies.recorder.forget("target", &name);
@@ -112,28 +126,23 @@ impl Collectors {
         }
         for target in &numbered.config.targets {
             // an SLO counts every address of a target
-            let named = target.group.as_deref().unwrap_or(&target.name);
-            let streams = streams.get(named).cloned().unwrap_or_default();
+            let named = target.declared_name();
+            let mut streams = streams.get(named).cloned().unwrap_or_default();
+            let mut rounds = rounds.get(named).cloned().unwrap_or_default();
+            if target.group.is_none() {
+                streams.append(&mut rounds);
+            }
             let certificates = certificates.get(named).cloned().unwrap_or_default();
-            let assignment = Assignment { target: Arc::clone(target), streams, certificates };
+            let assignment = Assignment { target: Arc::clone(target), streams, rounds, certificates };
             if let Some(known) = self.probes.get(&target.name) {
-                known.assign.send_replace(assignment);
+                known.assign.replace(assignment);
                 continue;
             }
-            let (assign, assigned) = watch::channel(assignment);
-            let tasks = Tasks::default();
-            let ports = probe::Ports {
-                prober: Arc::clone(&self.dependencies.prober),
-                clock: Arc::clone(&self.dependencies.clock),
-                grid: self.grid,
-                feed: self.feed.clone(),
-                latest: self.latest.clone(),
-                history: self.dependencies.history.clone(),
-                pauses: self.dependencies.pauses.clone(),
-            };
+            let (assigned, ports) = (Assigned::new(assignment), Arc::clone(&self.probe_ports));
+            let (assign, tasks) = (Arc::clone(&assigned), Tasks::default());
             let stop = tasks.stopping();
             tasks.supervise(task_of(&target.name), move || {
-                probe::watch(assigned.clone(), ports.clone(), stop.clone())
+                probe::watch(Arc::clone(&assigned), Arc::clone(&ports), stop.clone())
             });
             self.probes.insert(target.name.clone(), Loop { source: (), assign, tasks });
         }

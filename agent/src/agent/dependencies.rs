@@ -133,7 +133,7 @@ impl Dependencies {
 fn latency_bounds(config: &Config) -> Vec<f64> {
     let targets =
         config.targets.iter().map(AsRef::as_ref).chain(config.discoveries.iter().map(Discovery::stand_in));
-    let assertions = targets.flat_map(|target| &target.expect);
+    let assertions = targets.flat_map(|target| target.expect.iter());
     let mut bounds: Vec<f64> = assertions.flat_map(|assertion| bounds_of(&assertion.root)).collect();
     bounds.sort_by(f64::total_cmp);
     bounds.dedup();

@@ -2,7 +2,7 @@
 
 use lookout_engine::Status;
 use lookout_evaluate::{SloStatus, Snapshot};
-use lookout_model::format;
+use lookout_model::{ConditionKind, Evidence, format};
 
 /// Returns the rows: a symbol and words, never a colour alone.
 pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Vec<String>> {
@@ -22,15 +22,18 @@ fn row(slo: &SloStatus) -> Vec<String> {
         Status::Healthy => "✔",
         Status::Idle | Status::Young | Status::Stale | Status::NoData => "?",
     };
-    let incident = worst.map_or_else(String::new, |incident| {
-        let open_for = slo.at.seconds_since(incident.detected_at);
-        format!(
-            "{} {} for {}",
-            incident.severity,
-            incident.cause.as_str().replace('_', " "),
-            format::duration(open_for)
-        )
-    });
+    let incident = worst.map_or_else(
+        || row_of_failures(evidence),
+        |incident| {
+            let open_for = slo.at.seconds_since(incident.detected_at);
+            format!(
+                "{} {} for {}",
+                incident.severity,
+                incident.cause.as_str().replace('_', " "),
+                format::duration(open_for)
+            )
+        },
+    );
     vec![
         symbol.to_owned(),
         format!("{}/{}", slo.service, slo.slo),
@@ -43,6 +46,16 @@ fn row(slo: &SloStatus) -> Vec<String> {
         evidence.data_state.as_str().replace('_', " "),
         incident,
     ]
+}
+
+/// Returns the failures in a row that do not open an incident yet, beside those that do.
+fn row_of_failures(evidence: &Evidence) -> String {
+    let down = evidence.conditions.iter().find(|condition| condition.kind == ConditionKind::Down);
+    let failures =
+        down.and_then(|down| Some((down.measured.filter(|failures| *failures >= 1.0)?, down.threshold)));
+    failures.map_or_else(String::new, |(failures, threshold)| {
+        format!("{failures} of {threshold} failures in a row")
+    })
 }
 
 /// Returns the excluded part of the period as text.
@@ -58,7 +71,33 @@ mod tests {
     use super::rows;
 
     #[test]
+    fn failures_in_a_row_are_counted_before_they_are_an_incident() {
+        let told = |measured: f64| {
+            let mut snapshot = snapshot();
+            snapshot.slos[0].evidence.conditions = vec![lookout_model::ConditionEvidence {
+                severity: lookout_engine::Severity::Page,
+                kind: lookout_model::ConditionKind::Down,
+                condition: "page down 3 until 2".to_owned(),
+                window_s: None,
+                measured: Some(measured),
+                threshold: 3.0,
+                release: 2.0,
+                exceeded: false,
+                firing: false,
+                held: None,
+            }];
+            rows(&snapshot)[0].last().unwrap().clone()
+        };
+        assert_eq!((told(0.0).as_str(), told(2.0).as_str()), ("", "2 of 3 failures in a row"));
+    }
+
+    #[test]
     fn a_row_spells_a_duration_as_pages_and_messages_do() {
+        let found = rows(&snapshot());
+        assert!(found[0].iter().any(|cell| cell == "1 h 30 min"), "{found:?}");
+    }
+
+    fn snapshot() -> Snapshot {
         let at = Timestamp::from_seconds(1_767_237_160);
         let mut evidence = sample::evidence(None);
         evidence.seconds_to_exhaustion = Some(5400.0);
@@ -81,8 +120,6 @@ mod tests {
             gate: lookout_config::GateMinimum::default(),
             incidents: Vec::new(),
         };
-        let snapshot = Snapshot { at, interval_s: 10, ledger_is_down: false, slos: vec![slo] };
-        let found = rows(&snapshot);
-        assert!(found[0].iter().any(|cell| cell == "1 h 30 min"), "{found:?}");
+        Snapshot { at, interval_s: 10, ledger_is_down: false, slos: vec![slo] }
     }
 }

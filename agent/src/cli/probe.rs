@@ -150,9 +150,9 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
         "ok": outcome.is_ok(), "reason": reason, "detail": detail, "status": outcome.status,
         "answer": outcome.summary, "address": outcome.address.map(|address| address.to_string()),
         "addresses": outcome.received.addresses.iter().map(address_json).collect::<Vec<_>>(),
-        "proxy": outcome.received.proxy, "tls_resumed": outcome.received.resumed,
+        "proxy": outcome.received.proxy, "tls_resumed": outcome.received.resumed, "cached_name": outcome.received.cached_name,
         "token_seconds": outcome.received.token_time.map(|time| time.as_secs_f64()),
-        "certificate": outcome.certificate.as_ref().map(certificate_json),
+        "certificate": outcome.certificate.as_deref().map(certificate_json),
         "steps": outcome.steps.iter().map(step_json).collect::<Vec<_>>(),
         "total_seconds": outcome.total.as_secs_f64(), "phases_seconds": phases, "trace_id": outcome.trace_id,
     })

@@ -1,6 +1,6 @@
 //! Failures in a row open an incident without an objective: a whole agent under simulated time.
 
-use lookout_config::{Config, Destination, DestinationKind, GatePolicy, Secret, load_with};
+use lookout_config::{Config, Destination, DestinationKind, FoundAddress, GatePolicy, Secret, load_with};
 use lookout_engine::{Cause, Severity, Status};
 use lookout_gate::{Code, Decision, Question, decide};
 use lookout_ledger::IncidentStore as _;
@@ -148,4 +148,88 @@ async fn a_target_that_loses_its_key_loses_its_incident() {
         })
         .await;
     assert_eq!(simulation.told(), ["opened", "resolved"]);
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_maintenance_window_neither_ends_a_row_nor_makes_it_longer() {
+    // the simulation begins at midnight
+    let window =
+        "    maintenance: [{ from: 2026-11-20T01:00:00Z, to: 2026-11-20T01:30:00Z, reason: a move }]\n";
+    let simulation = Simulation::of(config(&format!("{CONFIG}{window}")));
+    let script = async |_: &lookout_evaluate::Board| {
+        let half = HOUR / 2;
+        simulation.sleep_until(60).await;
+        // two failures before the window
+        fail(&simulation, phase(&simulation, HOUR - 20), i64::MAX);
+        simulation.sleep_until(HOUR + half - 1).await;
+        let down = async || {
+            let open = simulation.ledger.open_incidents().await.unwrap();
+            open.iter().filter(|incident| incident.cause == Cause::TargetDown).count()
+        };
+        assert_eq!(down().await, 0, "no row grows in a window");
+        simulation.sleep_until(HOUR + half + 25).await;
+        assert_eq!(down().await, 1, "the first failure after the window is the third of the row");
+    };
+    simulation.run_while(script).await;
+}
+
+const DISCOVERING: &str = "
+ledger: memory
+listen: 127.0.0.1:0
+interval: 10s
+slos: []
+targets:
+  - name: shop
+    http: { url: \"http://{{address}}/health\" }
+    discover: { dns: { names: [shop.test] }, refresh: 10s }
+    down: { after: 3, up_after: 2 }
+";
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_target_of_several_addresses_is_down_when_no_address_is_up() {
+    let simulation = Simulation::of(config(DISCOVERING));
+    let list = |addresses: &[&str]| {
+        let found = |one: &&str| FoundAddress { address: (*one).to_owned(), labels: Vec::new() };
+        *simulation.world.addresses.lock().unwrap() = Ok(addresses.iter().map(found).collect());
+    };
+    let spare = |addresses: &[&str]| {
+        let names = addresses.iter().map(|one| format!("shop@{one}")).collect();
+        *simulation.world.spared.lock().unwrap() = names;
+    };
+    let script = async |board: &lookout_evaluate::Board| {
+        // no address is found: that is no evidence
+        simulation.sleep_until(HOUR).await;
+        let nothing = board.read();
+        assert_eq!((nothing.slos.len(), nothing.slos[0].evidence.total), (1, 0));
+        let open = simulation.ledger.open_incidents().await.unwrap();
+        assert_eq!(open.iter().map(|one| one.cause).collect::<Vec<_>>(), [Cause::DataMissing]);
+        list(&["a:1", "b:1", "c:1"]);
+        simulation.sleep_until(HOUR + 300).await;
+        let told = || simulation.told().split_off(2);
+        assert_eq!(told(), Vec::<String>::new());
+        fail(&simulation, 0, i64::MAX);
+        for time in 0..2_i64 {
+            let at = 2 * HOUR + time * HOUR;
+            spare(&["c:1"]);
+            simulation.sleep_until(at).await;
+            assert_eq!(told().len() as i64, 2 * time, "one of three is up: {:?}", told());
+            spare(&[]);
+            simulation.sleep_until(at + 45).await;
+            assert_eq!(told().len() as i64, 2 * time + 1, "none is up: {:?}", told());
+            simulation.sleep_until(at + 600).await;
+            assert_eq!(told().len() as i64, 2 * time + 1, "one incident, not three: {:?}", told());
+            spare(&["b:1"]);
+            simulation.sleep_until(at + 645).await;
+            assert_eq!(told().len() as i64, 2 * time + 2, "one is up again: {:?}", told());
+        }
+        // the address that is up goes, and with it what it proves
+        list(&["a:1", "c:1"]);
+        simulation.sleep_until(5 * HOUR).await;
+        assert_eq!(told(), ["opened", "resolved", "opened", "resolved", "opened"]);
+        let total = board.read().slos[0].evidence.total;
+        assert!((1400..=1460).contains(&total), "a round of all addresses is one event: {total} in 4 hours");
+    };
+    simulation.run_while(script).await;
+    let down = simulation.incidents().await.into_iter().filter(|one| one.cause == Cause::TargetDown);
+    assert!(down.into_iter().all(|one| (one.service.as_str(), one.slo.as_str()) == ("shop", "shop-probes")));
 }

@@ -1,6 +1,6 @@
 //! A whole agent under simulated time: hours pass in milliseconds, with every dependency in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -64,6 +64,8 @@ pub(super) struct World {
     pub(super) hang: AtomicBool,
     /// Starts of the probes of every target.
     pub(super) starts: Mutex<BTreeMap<String, Vec<Timestamp>>>,
+    /// Targets that no fault touches.
+    pub(super) spared: Mutex<BTreeSet<String>>,
     /// Result of a lookup of addresses.
     pub(super) addresses: Mutex<Result<Vec<FoundAddress>, DiscoveryError>>,
     /// Result of a scrape, by the second since the start.
@@ -93,7 +95,8 @@ impl Probe for Connected {
         if self.world.hang.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        let verdict = if self.faulty() {
+        let is_spared = self.world.spared.lock().unwrap().contains(&target.name);
+        let verdict = if self.faulty() && !is_spared {
             Verdict::Fail { reason: Reason::Status, detail: "status 503, expected 200-299".to_owned() }
         } else {
             Verdict::Ok
@@ -206,6 +209,7 @@ impl Simulation {
             probes: AtomicU64::default(),
             hang: AtomicBool::default(),
             starts: Mutex::default(),
+            spared: Mutex::default(),
             addresses: Mutex::new(Ok(Vec::new())),
             exposition: Mutex::new(|_| Ok(String::new())),
         });

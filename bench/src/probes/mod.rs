@@ -2,6 +2,7 @@
 //!
 //! Every figure is taken from outside: arrivals from the log of nginx, CPU time and memory from `/proc`.
 
+mod deadline;
 mod failing;
 mod nginx;
 mod report;
@@ -45,8 +46,14 @@ enum Part {
     Https100,
     /// Memory by targets.
     Memory,
-    /// 1,000 HTTPS and 5,000 HTTP probes a second.
-    Rates,
+    /// All of 5,000 HTTP probes a second.
+    #[value(name = "rate-http-5000")]
+    RateHttp5000,
+    /// All of 1,000 HTTPS probes a second.
+    #[value(name = "rate-https-1000")]
+    RateHttps1000,
+    /// Peers that never end an answer, against a deadline of 2 s.
+    Deadline,
     /// 2,000 targets that refuse, each with an SLO.
     Failing,
 }
@@ -125,12 +132,10 @@ impl Bench<'_> {
                     self.figures.memory(targets, measured);
                 }
             }
-            Part::Rates => {
-                for (secure, targets) in [(true, 1_000), (false, 5_000)] {
-                    let job = Job { secure, targets, interval_s: 1 };
-                    let measured = self.measure_ours(&job, self.seconds).await?;
-                    self.figures.rate(targets, secure, measured);
-                }
+            Part::RateHttp5000 => self.rate(5_000, false).await?,
+            Part::RateHttps1000 => self.rate(1_000, true).await?,
+            Part::Deadline => {
+                self.figures.deadlines(deadline::measure(self.lookout, self.folder, self.seconds).await?);
             }
             Part::Failing => {
                 self.figures.failing(failing::measure(self.lookout, self.folder, self.seconds).await?);
@@ -145,6 +150,13 @@ impl Bench<'_> {
             let measured = measure(tool, &job, &self.nginx, self.folder, self.seconds).await?;
             self.figures.at_hundred(tool.name(), secure, measured);
         }
+        Ok(())
+    }
+
+    async fn rate(&mut self, targets: u32, secure: bool) -> Result<()> {
+        let job = Job { secure, targets, interval_s: 1 };
+        let measured = self.measure_ours(&job, self.seconds).await?;
+        self.figures.rate(targets, secure, measured);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The report: figures beside their targets, and ratios where the machine decides on the figures.
 
 use super::Measured;
+use super::deadline::Deadlines;
 use super::failing::Failing;
 use super::tools::Tool;
 
@@ -14,6 +15,7 @@ pub(super) struct Figures {
     hundred: Vec<(&'static str, bool, Measured)>,
     memory: Vec<(u32, Measured)>,
     rates: Vec<(u32, bool, Measured)>,
+    deadlines: Option<Deadlines>,
     failing: Option<Failing>,
 }
 
@@ -28,6 +30,10 @@ impl Figures {
 
     pub(super) fn rate(&mut self, targets: u32, secure: bool, measured: Measured) {
         self.rates.push((targets, secure, measured));
+    }
+
+    pub(super) const fn deadlines(&mut self, deadlines: Deadlines) {
+        self.deadlines = Some(deadlines);
     }
 
     pub(super) const fn failing(&mut self, failing: Failing) {
@@ -93,6 +99,10 @@ impl Figures {
                 ));
             }
         }
+        if let Some(Deadlines { probes, early, late_ms }) = self.deadlines {
+            lines.push(bounded("lookout, latest end beyond a 2 s deadline", late_ms, 100.0, "ms"));
+            lines.push(format!("{:<46}{probes:>9} probes, {early} of which ended early", "  of"));
+        }
         if let Some(failing) = self.failing {
             lines.push(bounded("lookout, memory, 2,000 failing SLOs", failing.memory_mb, 120.0, "MB"));
             lines.push(bounded("lookout, /metrics, 2,000 failing SLOs", failing.scrape_ms, 100.0, "ms"));
@@ -138,6 +148,7 @@ mod tests {
             figures.at_hundred(tool, false, measured(cpu_ms));
         }
         figures.memory(100, measured(0.2));
+        figures.deadlines(Deadlines { probes: 450, early: 0, late_ms: 120.0 });
         figures.failing(Failing { memory_mb: 130.0, scrape_ms: 50.0, scrape_bytes: 1_000_000 });
         let lines = figures.lines();
         let ends = |what: &str, word: &str| {
@@ -149,6 +160,7 @@ mod tests {
         ends("lookout, memory, 100", "≤ 15 MB  met");
         ends("lookout, start deviation p99, 100 HTTP/s", "≤ 3 ms  MISSED");
         ends("lookout, memory, 2,000", "≤ 120 MB  MISSED");
+        ends("lookout, latest end beyond", "≤ 100 ms  MISSED");
         ends("lookout, /metrics", "≤ 100 ms  met");
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Facts {
     pub(super) cipher: Option<String>,
     /// The first address that the name of the peer gave.
     pub(super) resolved: Option<IpAddr>,
+    /// True if the name that was resolved last needed no query: an answer that was kept holds.
+    pub(super) cached_name: bool,
     pub(super) certificate: Option<Certificate>,
     /// True if the session of TLS was resumed; absent without TLS.
     pub(super) resumed: Option<bool>,
@@ -72,6 +74,7 @@ impl Facts {
         let followed = self.redirects.unwrap_or_default();
         Received {
             resolved: self.resolved,
+            cached_name: self.cached_name,
             content_length: text(CONTENT_LENGTH).and_then(|length| length.trim().parse().ok()),
             body_bytes,
             redirects: followed.saturating_add(u32::from(redirected)),

@@ -54,7 +54,7 @@ fn waiting(peer: SocketAddr) -> Vec<Target> {
         name: "list".to_owned(),
         always: false,
         http: get.clone(),
-        expect: Vec::new(),
+        expect: std::sync::Arc::default(),
         extract: Vec::new(),
         needs: Vec::new(),
     };

@@ -15,7 +15,7 @@ pub struct Seen {
     /// The instant of its start.
     pub started_at: Timestamp,
     /// The last one that failed; the same probe when that is the last of all.
-    pub last_failure: Option<Failed>,
+    pub last_failure: Option<Arc<Failed>>,
 }
 
 /// A probe that failed.
@@ -47,7 +47,7 @@ pub struct Latest(Arc<RwLock<BTreeMap<String, Arc<Seen>>>>);
 impl Latest {
     /// Replaces the last outcome of a target; a success keeps the last failure.
     pub fn put(&self, target: &str, outcome: Outcome, started_at: Timestamp) {
-        let failed = Failed::of(&outcome, started_at);
+        let failed = Failed::of(&outcome, started_at).map(Arc::new);
         let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
         match map.get_mut(target) {
             Some(seen) => {
@@ -117,7 +117,7 @@ mod tests {
             detail: "no such name".to_owned(),
             started_at: Timestamp::from_seconds(2),
         };
-        assert_eq!(seen.last_failure, Some(failed));
+        assert_eq!(seen.last_failure.as_deref(), Some(&failed));
         assert_eq!(latest.all().keys().collect::<Vec<_>>(), ["api"]);
     }
 }

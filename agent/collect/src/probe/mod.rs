@@ -4,6 +4,7 @@ mod addresses;
 #[cfg(test)]
 mod addresses_tests;
 mod assert;
+mod assignment;
 mod attempt;
 mod certificate;
 mod dns;
@@ -29,6 +30,7 @@ mod protocol;
 #[cfg(test)]
 mod real_tests;
 mod received;
+mod rounds;
 mod series;
 mod tcp;
 #[cfg(test)]
@@ -43,6 +45,7 @@ use async_trait::async_trait;
 
 use lookout_config::Target;
 
+pub use assignment::{Assigned, Assignment};
 pub use certificate::Certificate;
 pub use heartbeat_calls::Heartbeats;
 pub use history::ProbeHistory;
@@ -52,7 +55,8 @@ pub use outcome::{MissedReason, Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use pauses::Pauses;
 pub use prober::{Prober, instance_of, peer_of};
 pub use received::{AddressResult, DnsReceived, Received};
-pub use watch::{Assignment, Ports, watch};
+pub use rounds::Rounds;
+pub use watch::{Ports, watch};
 
 /// Tries a target once.
 #[async_trait]

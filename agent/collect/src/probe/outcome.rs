@@ -235,7 +235,7 @@ pub struct Outcome {
     /// Facts of the answer.
     pub received: Received,
     /// The certificate of the peer, whatever its verdict.
-    pub certificate: Option<Certificate>,
+    pub certificate: Option<Box<Certificate>>,
     /// Results of the steps of a journey, in order; a step that was not made is absent.
     pub steps: Vec<StepOutcome>,
     /// Trace id sent along in `traceparent`, 32 hex digits.

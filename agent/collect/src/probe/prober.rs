@@ -96,8 +96,12 @@ impl Prober {
         };
         let outcomes = futures_util::future::join_all(addresses.iter().map(once)).await;
         let outcomes = addresses.iter().map(SocketAddr::ip).zip(outcomes).collect();
+        let cached_name = attempt.facts.cached_name;
         match addresses::merge(resolve, outcomes) {
-            Some(merged) => merged,
+            Some(mut merged) => {
+                merged.received.cached_name = cached_name;
+                merged
+            }
             None => self.outcome(target, traced, Attempt::start(Phase::Resolve, left), None).await,
         }
     }
@@ -171,7 +175,7 @@ impl Prober {
             summary: summary(&target.check, &facts, steps.len()),
             address: facts.address,
             received: Received { token_time, ..facts.received(received) },
-            certificate: facts.certificate,
+            certificate: facts.certificate.map(Box::new),
             steps,
             trace_id: traced.trace_id.clone(),
         }
@@ -190,6 +194,7 @@ impl Probe for Prober {
             outcome = field::Empty,
             reason = field::Empty,
             status = field::Empty,
+            cached_name = field::Empty,
         );
         let outcome = self.attempt(target).instrument(span.clone()).await;
         note(&span, &outcome);
@@ -341,6 +346,9 @@ fn summary(check: &Check, facts: &Facts, steps: usize) -> Option<String> {
 fn note(span: &Span, outcome: &Outcome) {
     if let Some(status) = outcome.status {
         span.record("status", status);
+    }
+    if outcome.received.cached_name {
+        span.record("cached_name", true);
     }
     match &outcome.verdict {
         Verdict::Ok => {

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Received {
     /// The first address that the name of the peer gave.
     pub resolved: Option<IpAddr>,
+    /// True if the name was resolved by an answer that was kept, so that the phase `resolve` took no time.
+    pub cached_name: bool,
     /// The length that the header announces.
     pub content_length: Option<u64>,
     /// Bytes of the body that were read.

@@ -33,37 +33,65 @@ impl End {
 /// Series of a target.
 #[derive(Debug)]
 pub(super) struct Series {
-    name: String,
-    /// The name of the target, and that of all addresses where it is one of them.
-    names: Vec<String>,
-    ends: [Vec<Counter>; 3],
-    /// Durations of probes that were good, and of those that failed; registered with the first of each.
-    seconds: [Vec<Histogram>; 2],
+    target: Arc<Target>,
+    own: Outcomes,
+    /// Those of all addresses, where the target is one of them.
+    group: Option<Box<Outcomes>>,
     /// Phases that were exported once, which are zero from then on when they do not happen.
     phases: [Option<Gauge>; 5],
     paused: Gauge,
     is_paused: Option<bool>,
-    resumes_tls: bool,
+}
+
+/// Series of outcomes under one name.
+#[derive(Debug)]
+struct Outcomes {
+    ends: [Counter; 3],
+    /// Durations of probes that were good, and of those that failed; registered with the first of each.
+    seconds: [Option<Histogram>; 2],
+}
+
+impl Outcomes {
+    /// Registers the counters, with zero: a counter that is born with its first event hides that event from every rate.
+    fn of(name: &str) -> Self {
+        let counter = |end: End| metrics::counter!(names::PROBES, "target" => name.to_owned(), "outcome" => end.as_str());
+        Self { ends: End::ALL.map(counter), seconds: Default::default() }
+    }
+
+    fn count(&self, end: End, slots: u64) {
+        let [ok, fail, missed] = &self.ends;
+        let counter = match end {
+            End::Ok => ok,
+            End::Fail => fail,
+            End::Missed => missed,
+        };
+        counter.increment(slots);
+    }
+
+    fn record(&mut self, name: &str, end: End, took: f64) {
+        self.count(end, 1);
+        let [ok, fail] = &mut self.seconds;
+        let seconds = if end == End::Ok { ok } else { fail };
+        let register = || metrics::histogram!(names::PROBE_SECONDS, "target" => name.to_owned(), "outcome" => end.as_str());
+        seconds.get_or_insert_with(register).record(took);
+    }
 }
 
 impl Series {
-    /// Registers the counters, with zero: a counter that is born with its first event hides that event from every rate.
-    pub(super) fn of(target: &Target) -> Self {
-        let names: Vec<String> = std::iter::once(&target.name).chain(&target.group).cloned().collect();
-        let end = |end: End| {
-            let counter = |name: &String| metrics::counter!(names::PROBES, "target" => name.clone(), "outcome" => end.as_str());
-            names.iter().map(counter).collect()
-        };
+    pub(super) fn of(target: &Arc<Target>) -> Self {
         Self {
-            name: target.name.clone(),
-            ends: End::ALL.map(end),
-            seconds: Default::default(),
+            own: Outcomes::of(&target.name),
+            group: target.group.as_deref().map(|group| Box::new(Outcomes::of(group))),
             phases: Default::default(),
             paused: metrics::gauge!(names::PROBE_PAUSED, "target" => target.name.clone()),
             is_paused: None,
-            resumes_tls: target.check.resumes_tls(),
-            names,
+            target: Arc::clone(target),
         }
+    }
+
+    /// The name of the target, and that of all addresses where it is one of them.
+    fn names(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.target.name).chain(&self.target.group)
     }
 
     pub(super) fn record(&mut self, outcome: &Outcome, at: Timestamp) {
@@ -71,22 +99,20 @@ impl Series {
             Verdict::Ok => End::Ok,
             Verdict::Fail { reason, .. } => {
                 let reason = reason.as_str();
-                for name in &self.names {
+                for name in self.names() {
                     metrics::counter!(names::PROBE_FAILURES, "target" => name.clone(), "reason" => reason)
                         .increment(1);
                 }
                 End::Fail
             }
         };
-        self.count(end, 1);
-        let [ok, fail] = &mut self.seconds;
-        let seconds = if end == End::Ok { ok } else { fail };
-        if seconds.is_empty() {
-            let histogram = |name: &String| metrics::histogram!(names::PROBE_SECONDS, "target" => name.clone(), "outcome" => end.as_str());
-            seconds.extend(self.names.iter().map(histogram));
-        }
         let took = outcome.total.as_secs_f64();
-        with_trace(&outcome.trace_id, at, || seconds.iter().for_each(|seconds| seconds.record(took)));
+        with_trace(&outcome.trace_id, at, || {
+            self.own.record(&self.target.name, end, took);
+            if let (Some(outcomes), Some(group)) = (&mut self.group, &self.target.group) {
+                outcomes.record(group, end, took);
+            }
+        });
         self.record_steps(outcome);
         self.record_phases(&outcome.phases);
         self.record_way(&outcome.received);
@@ -98,16 +124,19 @@ impl Series {
     fn record_steps(&self, outcome: &Outcome) {
         for step in &outcome.steps {
             let outcome = if step.verdict == Verdict::Ok { "ok" } else { "fail" };
-            let labels =
-                [("target", self.name.clone()), ("step", step.name.clone()), ("outcome", outcome.to_owned())];
+            let labels = [
+                ("target", self.target.name.clone()),
+                ("step", step.name.clone()),
+                ("outcome", outcome.to_owned()),
+            ];
             metrics::counter!(names::PROBE_STEPS, &labels).increment(1);
         }
     }
 
     /// Exports what a target asks for: resumed sessions, and tokens.
     fn record_way(&self, received: &Received) {
-        let target = &self.name;
-        if let Some(resumed) = received.resumed.filter(|_| self.resumes_tls) {
+        let target = &self.target.name;
+        if let Some(resumed) = received.resumed.filter(|_| self.target.check.resumes_tls()) {
             let kind = if resumed { "resumed" } else { "full" };
             metrics::counter!(names::PROBE_HANDSHAKES, "target" => target.clone(), "kind" => kind)
                 .increment(1);
@@ -134,7 +163,7 @@ impl Series {
         ];
         for (chain, end) in ends {
             let Some(end) = end else { continue };
-            let target = self.name.clone();
+            let target = self.target.name.clone();
             metrics::gauge!(names::PROBE_CERTIFICATE_END, "target" => target, "chain" => chain)
                 .set(end as f64);
         }
@@ -144,7 +173,7 @@ impl Series {
     fn record_phases(&mut self, phases: &Phases) {
         for ((phase, spent), gauge) in phases.named().into_iter().zip(&mut self.phases) {
             if gauge.is_none() && spent.is_some() {
-                let target = self.name.clone();
+                let target = self.target.name.clone();
                 *gauge =
                     Some(metrics::gauge!(names::PROBE_PHASE_SECONDS, "target" => target, "phase" => phase));
             }
@@ -157,7 +186,7 @@ impl Series {
     /// Counts a probe by whether the certificate is valid for the days that an SLO asks for.
     pub(super) fn count_certificate(&self, days: u32, is_valid: bool) {
         let outcome = if is_valid { End::Ok } else { End::Fail };
-        for name in &self.names {
+        for name in self.names() {
             let labels = [
                 ("target", name.clone()),
                 ("days", days.to_string()),
@@ -178,21 +207,14 @@ impl Series {
     }
 
     pub(super) fn missed(&self, reason: MissedReason, slots: u64) {
-        self.count(End::Missed, slots);
-        for name in &self.names {
+        self.own.count(End::Missed, slots);
+        if let Some(group) = &self.group {
+            group.count(End::Missed, slots);
+        }
+        for name in self.names() {
             metrics::counter!(names::PROBE_MISSED, "target" => name.clone(), "reason" => reason.as_str())
                 .increment(slots);
         }
-    }
-
-    fn count(&self, end: End, slots: u64) {
-        let [ok, fail, missed] = &self.ends;
-        let counters = match end {
-            End::Ok => ok,
-            End::Fail => fail,
-            End::Missed => missed,
-        };
-        counters.iter().for_each(|counter| counter.increment(slots));
     }
 }
 

@@ -135,12 +135,12 @@ pub(super) fn probing(check: Check) -> Target {
         down: None,
         allowed: None,
         check,
-        expect: Vec::new(),
+        expect: Arc::default(),
     }
 }
 
 pub(super) fn requesting(http: HttpCheck) -> Target {
-    Target { expect: vec![Assertion::status(vec![(200, 299)])], ..probing(Check::Http(Box::new(http))) }
+    Target { expect: [Assertion::status(vec![(200, 299)])].into(), ..probing(Check::Http(Box::new(http))) }
 }
 
 pub(super) fn get(url: impl AsRef<str>) -> HttpCheck {

@@ -9,20 +9,18 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use lookout_engine::{Counts, Grid};
 use lookout_model::{GridTime, Timestamp};
-use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
+use super::assignment::{Assigned, Assignment};
 use super::inline::Inline;
 use super::series::{Series, set_info};
-use super::{Latest, MissedReason, Outcome, Pauses, Probe, ProbeHistory, Verdict, peer_of};
+use super::{Latest, MissedReason, Outcome, Pauses, Probe, ProbeHistory, Rounds, Verdict, peer_of};
 use crate::jump::JumpDetector;
 use crate::{Feed, Observation, Schedule};
-use lookout_config::Target;
 use lookout_runtime::clock::Clock;
 use lookout_runtime::task::panic_message;
 
-/// Dependencies of the loop.
-#[derive(Clone)]
+/// Dependencies of all loops.
 pub struct Ports {
     /// Makes the probes.
     pub prober: Arc<dyn Probe>,
@@ -38,17 +36,8 @@ pub struct Ports {
     pub history: ProbeHistory,
     /// Pauses that operators asked for.
     pub pauses: Pauses,
-}
-
-/// Target of a loop, and the streams that its outcomes count for.
-#[derive(Debug, Clone)]
-pub struct Assignment {
-    /// The target.
-    pub target: Arc<Target>,
-    /// Numbers of the streams that count outcomes.
-    pub streams: Vec<usize>,
-    /// Numbers of the streams that count certificates, each with the days that a good one must still be valid.
-    pub certificates: Vec<(usize, u32)>,
+    /// Outcomes of targets with several addresses.
+    pub rounds: Rounds,
 }
 
 /// Probes a target on its schedule until `stop`, or until the feed is closed. Each outcome is an event of
@@ -57,22 +46,21 @@ pub struct Assignment {
 /// A new assignment takes effect with the next probe. Neither the phase nor a slot is lost by it, and a probe that runs
 /// is finished.
 pub fn watch(
-    mut assigned: Receiver<Assignment>,
-    ports: Ports,
+    assigned: Arc<Assigned>,
+    ports: Arc<Ports>,
     stop: CancellationToken,
 ) -> impl Future<Output = ()> {
     let now = ports.clock.now();
-    let Assignment { target, streams, certificates } = assigned.borrow_and_update().clone();
+    let assignment = assigned.present();
+    let target = &assignment.target;
     let schedule = Schedule::new(&target.name, target.interval);
     let mut watch = Watch {
         schedule,
         due: schedule.next_after(now),
         jumps: JumpDetector::new(now, target.interval),
         running: None,
-        series: Series::of(&target),
-        target,
-        streams,
-        certificates,
+        series: Series::of(target),
+        assignment,
         certificate: None,
         assigned,
         ports,
@@ -108,13 +96,11 @@ struct SeenCertificate {
 }
 
 struct Watch {
-    target: Arc<Target>,
-    streams: Vec<usize>,
-    certificates: Vec<(usize, u32)>,
+    assignment: Arc<Assignment>,
     /// The certificate that was seen last. A peer that cannot be reached does not renew it.
     certificate: Option<SeenCertificate>,
-    assigned: Receiver<Assignment>,
-    ports: Ports,
+    assigned: Arc<Assigned>,
+    ports: Arc<Ports>,
     stop: CancellationToken,
     schedule: Schedule,
     /// The start of the first slot that has no outcome and no probe yet.
@@ -128,16 +114,19 @@ struct Watch {
 impl Watch {
     async fn run(&mut self) {
         self.export_target();
+        if let Some(group) = &self.assignment.target.group {
+            self.ports.rounds.join(group, &self.assignment.target.name);
+        }
         let stop = self.stop.clone();
         loop {
             // no start is further away than an interval, unless the wall clock was set back
-            let wait = self.due.since(self.ports.clock.now()).min(self.target.interval);
+            let wait = self.due.since(self.ports.clock.now()).min(self.assignment.target.interval);
             // an outcome is large, and thousands of loops wait: nothing of it is kept across an await
             let counted = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 ended = end_of(&mut self.running) => self.finish(ended),
-                () = changed(&mut self.assigned) => {
+                () = self.assigned.replaced() => {
                     self.reassign();
                     None
                 }
@@ -153,7 +142,7 @@ impl Watch {
             }
         }
         // what a journey created is removed before the loop ends; its slot is missed all the same
-        if self.target.check.has_cleanup()
+        if self.assignment.target.check.has_cleanup()
             && let Some(running) = &mut self.running
         {
             let _ = (&mut running.probe).await;
@@ -164,35 +153,36 @@ impl Watch {
         if stopped > 0 {
             self.missed(MissedReason::Stopped, stopped);
         }
-        if let Some(group) = &self.target.group {
-            self.ports.pauses.groups.forget(group, &self.target.name);
+        if let Some(group) = &self.assignment.target.group {
+            self.ports.pauses.groups.forget(group, &self.assignment.target.name);
+            self.ports.rounds.leave_out(group, &self.assignment.target.name);
         }
     }
 
     /// Takes a new assignment. Slots up to now belong to the schedule before.
     fn reassign(&mut self) {
-        let Assignment { target, streams, certificates } = self.assigned.borrow_and_update().clone();
-        (self.streams, self.certificates) = (streams, certificates);
-        if peer_of(&target.check) != peer_of(&self.target.check) {
+        let assignment = self.assigned.present();
+        let (target, before) = (&assignment.target, Arc::clone(&self.assignment.target));
+        if peer_of(&target.check) != peer_of(&before.check) {
             self.certificate = None;
         }
-        if target.interval != self.target.interval {
+        if target.interval != before.interval {
             self.wake();
             let now = self.ports.clock.now();
             self.schedule = Schedule::new(&target.name, target.interval);
             self.due = self.schedule.next_after(now);
             self.jumps = JumpDetector::new(now, target.interval);
         }
-        set_info(&self.target, 0.0);
-        self.series = Series::of(&target);
-        self.target = target;
+        set_info(&before, 0.0);
+        self.series = Series::of(target);
+        self.assignment = assignment;
         self.export_target();
     }
 
     /// Gives every slot that is due an outcome or a probe.
     fn wake(&mut self) {
         let now = self.ports.clock.now();
-        if self.jumps.look(now, &self.target.name).is_some_and(|jump_ms| jump_ms < 0) {
+        if self.jumps.look(now, &self.assignment.target.name).is_some_and(|jump_ms| jump_ms < 0) {
             // the wall clock repeats itself, and so do the slots on it
             self.due = self.schedule.next_after(now);
             return;
@@ -202,7 +192,7 @@ impl Watch {
         }
         let over = self.schedule.over_since(self.due, now);
         if let Some(over) = u64::try_from(over).ok().filter(|over| *over > 0) {
-            tracing::warn!(probe.target = %self.target.name, slots = over, "woke too late for slots of a target");
+            tracing::warn!(probe.target = %self.assignment.target.name, slots = over, "woke too late for slots of a target");
             self.missed(MissedReason::Suspended, over);
         }
         let number = self.schedule.number_at(self.due).saturating_add(over);
@@ -211,7 +201,7 @@ impl Watch {
         if self.note_pause(now) {
             self.missed(MissedReason::Paused, 1);
         } else if self.running.is_some() {
-            tracing::warn!(probe.target = %self.target.name, "the probe before still runs, the slot is missed");
+            tracing::warn!(probe.target = %self.assignment.target.name, "the probe before still runs, the slot is missed");
             self.missed(MissedReason::Overlap, 1);
         } else {
             self.start(intended, now);
@@ -219,7 +209,7 @@ impl Watch {
     }
 
     fn start(&mut self, intended: Timestamp, started_at: Timestamp) {
-        let (prober, target) = (Arc::clone(&self.ports.prober), Arc::clone(&self.target));
+        let (prober, target) = (Arc::clone(&self.ports.prober), Arc::clone(&self.assignment.target));
         let probe = AssertUnwindSafe(async move { prober.probe(&target).await }).catch_unwind();
         self.running = Some(Running { intended, started_at, probe: Inline::new(probe) });
     }
@@ -231,7 +221,7 @@ impl Watch {
             Ok(outcome) => outcome,
             Err(panic) => {
                 let error = panic_message(&*panic);
-                tracing::error!(probe.target = %self.target.name, error, "a probe panicked, its slot is missed");
+                tracing::error!(probe.target = %self.assignment.target.name, error, "a probe panicked, its slot is missed");
                 self.missed(MissedReason::Panicked, 1);
                 return None;
             }
@@ -240,7 +230,7 @@ impl Watch {
             && let Some(reason) = reason.missed()
         {
             // what this machine lacks says nothing about the target
-            tracing::error!(probe.target = %self.target.name, probe.reason = reason.as_str(), detail = ?detail, "a probe could not be made, its slot is missed");
+            tracing::error!(probe.target = %self.assignment.target.name, probe.reason = reason.as_str(), detail = ?detail, "a probe could not be made, its slot is missed");
             self.missed(reason, 1);
             return None;
         }
@@ -248,10 +238,13 @@ impl Watch {
         let count = |is_good: bool| Counts { good: u64::from(is_good), bad: u64::from(!is_good) };
         let counts = count(outcome.is_ok());
         let mut by_stream: Vec<(usize, Counts)> =
-            self.streams.iter().map(|stream| (*stream, counts)).collect();
+            self.assignment.streams.iter().map(|stream| (*stream, counts)).collect();
         let validity = self.certificate_validity(&outcome);
         by_stream.extend(validity.into_iter().map(|(stream, is_valid)| (stream, count(is_valid))));
-        self.ports.latest.put(&self.target.name, outcome, running.started_at);
+        if let Some(is_good) = self.end_of_round(outcome.is_ok()) {
+            by_stream.extend(self.assignment.rounds.iter().map(|stream| (*stream, count(is_good))));
+        }
+        self.ports.latest.put(&self.assignment.target.name, outcome, running.started_at);
         Some(Counted { intended: running.intended, by_stream })
     }
 
@@ -272,7 +265,14 @@ impl Watch {
             self.series.count_certificate(days, is_valid);
             (stream, is_valid)
         };
-        self.certificates.iter().map(valid).collect()
+        self.assignment.certificates.iter().map(valid).collect()
+    }
+
+    /// Returns the outcome of all addresses as a whole when that of this one decides it.
+    fn end_of_round(&self, is_good: bool) -> Option<bool> {
+        let Assignment { target, rounds, .. } = &*self.assignment;
+        let group = target.group.as_ref().filter(|_| !rounds.is_empty())?;
+        self.ports.rounds.add(group, &target.name, is_good)
     }
 
     /// Hands the counts of a probe over. Returns whether to go on.
@@ -296,7 +296,7 @@ impl Watch {
     fn record(&mut self, outcome: &Outcome, at: Timestamp) {
         if let Verdict::Fail { reason, detail } = &outcome.verdict {
             tracing::info!(
-                probe.target = %self.target.name,
+                probe.target = %self.assignment.target.name,
                 probe.reason = reason.as_str(),
                 trace.id = %outcome.trace_id,
                 detail = ?detail,
@@ -304,26 +304,29 @@ impl Watch {
             );
         }
         self.series.record(outcome, at);
-        self.ports.history.add_probe(&self.target.name, at, outcome.total, outcome.is_ok());
+        self.ports.history.add_probe(&self.assignment.target.name, at, outcome.total, outcome.is_ok());
     }
 
     fn missed(&self, reason: MissedReason, slots: u64) {
         self.series.missed(reason, slots);
-        self.ports.history.add_missed(&self.target.name, self.ports.clock.now(), slots);
+        if let Some(group) = &self.assignment.target.group {
+            self.ports.rounds.leave_out(group, &self.assignment.target.name);
+        }
+        self.ports.history.add_missed(&self.assignment.target.name, self.ports.clock.now(), slots);
     }
 
     /// Exports the labels of the target, and whether it is paused.
     fn export_target(&mut self) {
-        set_info(&self.target, 1.0);
+        set_info(&self.assignment.target, 1.0);
         self.note_pause(self.ports.clock.now());
     }
 
     /// Exports whether the target is paused, and returns it.
     fn note_pause(&mut self, now: Timestamp) -> bool {
-        let is_paused = self.ports.pauses.at(&self.target, now).is_some();
+        let is_paused = self.ports.pauses.at(&self.assignment.target, now).is_some();
         let is_news = self.series.set_paused(is_paused);
-        if let Some(group) = self.target.group.as_ref().filter(|_| is_news) {
-            self.ports.pauses.groups.note(group, &self.target.name, is_paused);
+        if let Some(group) = self.assignment.target.group.as_ref().filter(|_| is_news) {
+            self.ports.pauses.groups.note(group, &self.assignment.target.name, is_paused);
         }
         is_paused
     }
@@ -334,13 +337,6 @@ async fn end_of(running: &mut Option<Running>) -> Ended {
     match running {
         Some(running) => (&mut running.probe).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Resolves when there is another assignment; never when nobody can give one any more.
-async fn changed(assigned: &mut Receiver<Assignment>) {
-    if assigned.changed().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

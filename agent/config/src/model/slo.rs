@@ -119,7 +119,9 @@ impl Slo {
         })
     }
 
-    fn has_condition_on(&self, cause: Cause) -> bool {
+    /// Returns whether a condition opens incidents of a cause.
+    #[must_use]
+    pub fn has_condition_on(&self, cause: Cause) -> bool {
         self.policy.conditions.iter().any(|condition| condition.cause() == cause)
     }
 

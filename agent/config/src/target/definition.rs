@@ -41,11 +41,17 @@ pub struct Target {
     pub allowed: Option<Arc<AllowList>>,
     /// The protocol and its options.
     pub check: Check,
-    /// All of them must hold.
-    pub expect: Vec<Assertion>,
+    /// All of them must hold. Targets that expect the same share them.
+    pub expect: Arc<[Assertion]>,
 }
 
 impl Target {
+    /// Returns the name in the configuration: that of the target which it is one address of, else its own.
+    #[must_use]
+    pub fn declared_name(&self) -> &str {
+        self.group.as_deref().unwrap_or(&self.name)
+    }
+
     /// Returns whether the name of a target in the configuration means this one.
     #[must_use]
     pub fn is_of(&self, name: &str) -> bool {

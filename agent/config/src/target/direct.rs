@@ -33,7 +33,7 @@ impl Target {
             down: None,
             allowed: None,
             check,
-            expect: expect::defaults(protocol, Vec::new()),
+            expect: expect::with_defaults(protocol, Vec::new()),
         })
     }
 }
@@ -88,6 +88,13 @@ fn peer_of(url: &Url, default_port: Option<u16>) -> Option<HostPort> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn targets_share_what_most_of_them_expect() {
+        let [one, other] =
+            ["http://a.test/", "https://b.test/"].map(|url| Target::of_url(&url.parse().unwrap()).unwrap());
+        assert!(std::sync::Arc::ptr_eq(&one.expect, &other.expect));
+    }
 
     #[test]
     fn every_scheme_is_a_protocol() {

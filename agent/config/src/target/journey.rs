@@ -13,6 +13,7 @@
 //! ```
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::super::assertion::{Assertion, Extraction};
 use super::super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
@@ -55,7 +56,7 @@ pub struct JourneyStep {
     /// The request, with placeholders.
     pub http: HttpCheck,
     /// All of them must hold.
-    pub expect: Vec<Assertion>,
+    pub expect: Arc<[Assertion]>,
     /// Variables that the answer gives, by their place in the journey.
     pub extract: Vec<(usize, Extraction)>,
     /// Variables that the request needs, by their place in the journey.

@@ -52,7 +52,7 @@ fn good() -> Outcome {
             cipher: Some("TLS_AES_128_GCM_SHA256".to_owned()),
             ..Received::default()
         },
-        certificate: Some(certificate),
+        certificate: Some(Box::new(certificate)),
         ..failed(Reason::Dns)
     }
 }

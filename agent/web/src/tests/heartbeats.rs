@@ -30,7 +30,7 @@ async fn a_call_needs_its_scope_and_a_name_that_is_configured() {
         down: None,
         allowed: None,
         check: Check::Heartbeat(HeartbeatCheck { every: 24 * hour, grace: hour }),
-        expect: Vec::new(),
+        expect: Arc::default(),
     }));
     let (router, ledger) = routed(&fixture);
     assert_eq!(send(&router, call("backup", None)).await.problem(), (401, "token_missing".to_owned()));

@@ -181,9 +181,10 @@ async fn an_answer_is_asked_for_again_when_its_ttl_is_over_and_a_failure_each_ti
         let named = requesting(get(format!("http://only-there.test:{}/", web.port())));
         let target = Target { resolver: Some(resolver), family: lookout_config::Family::V4, ..named };
         let prober = prober();
-        for _ in 0..3 {
+        for time in 0..3 {
             let (told, outcome) = verdict_by(&prober, &target).await;
             assert_eq!(told == "ok", code == ResponseCode::NoError, "{told}");
+            assert_eq!(outcome.received.cached_name, asked_once && time > 0, "TTL {ttl}, {code}, {time}");
             assert!(outcome.phases.resolve.is_some(), "the phase is there, however short");
         }
         assert_eq!(asked.load(Ordering::SeqCst), if asked_once { 1 } else { 3 }, "TTL {ttl}, {code}");

@@ -26,7 +26,7 @@ fn target() -> Target {
         down: None,
         allowed: None,
         check: Check::Heartbeat(HeartbeatCheck { every: 24 * HOUR, grace: HOUR }),
-        expect: Vec::new(),
+        expect: Arc::default(),
     }
 }
 

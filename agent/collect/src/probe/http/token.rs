@@ -83,7 +83,7 @@ async fn ask(
     let host = grant.token_url.origin().ascii_serialization();
     let failed = |detail: &str| Failure::new(Reason::OAuth2, format!("no token from {host}: {detail}"));
     let check = request(grant, proxy);
-    let target = Target { expect: Vec::new(), allowed: None, ..context.target.clone() };
+    let target = Target { expect: Arc::default(), allowed: None, ..context.target.clone() };
     let context = Context { target: &target, keeps_body: true, ..*context };
     let asked = Instant::now();
     let left = until.saturating_duration_since(asked);

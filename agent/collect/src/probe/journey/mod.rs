@@ -67,7 +67,7 @@ async fn take(
     let total = phases.named().into_iter().filter_map(|(_, spent)| spent).sum();
     let judged = match ran {
         Ok(()) => {
-            let wanted = (target.expect.as_slice(), step.extract.as_slice());
+            let wanted = (&*target.expect, step.extract.as_slice());
             context.judge.judge(wanted, &mut attempt.facts, (&phases, total), until).await
         }
         Err(failure) => failure.into(),

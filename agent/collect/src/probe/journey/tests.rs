@@ -71,7 +71,7 @@ async fn api() -> (SocketAddr, Shared) {
 }
 
 fn step(name: &str, http: HttpCheck, expected: &str, needs: &[usize]) -> JourneyStep {
-    let expect = vec![Assertion::parse(expected).unwrap()];
+    let expect = [Assertion::parse(expected).unwrap()].into();
     JourneyStep {
         name: name.to_owned(),
         always: false,

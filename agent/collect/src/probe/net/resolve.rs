@@ -95,7 +95,11 @@ async fn find(
     attempt.timer.enter(Phase::Resolve);
     match lookup.server {
         None => lookup.system.resolve(peer).await,
-        Some(server) => by_server(lookup, server, peer).await,
+        Some(server) => {
+            let found = by_server(lookup, server, peer).await?;
+            attempt.facts.cached_name = found.is_cached;
+            Ok(found.addresses)
+        }
     }
 }
 
@@ -117,14 +121,24 @@ fn of_family(mut addresses: Vec<SocketAddr>, family: Family, host: &str) -> Resu
     Ok(addresses)
 }
 
+/// Addresses of a name.
+struct Found<T> {
+    addresses: Vec<T>,
+    /// True if nobody was asked, because answers of before hold.
+    is_cached: bool,
+}
+
 /// Asks one server for the records of the wanted families, at once.
 async fn by_server(
     lookup: Lookup<'_>,
     server: SocketAddr,
     peer: &HostPort,
-) -> Result<Vec<SocketAddr>, Failure> {
+) -> Result<Found<SocketAddr>, Failure> {
     let ask = |record, wanted: bool| async move {
-        if wanted { addresses(lookup, server, &peer.host, record).await } else { Ok(Vec::new()) }
+        match wanted {
+            true => addresses(lookup, server, &peer.host, record).await,
+            false => Ok(Found { addresses: Vec::new(), is_cached: true }),
+        }
     };
     let family = lookup.family;
     let (v4, v6) = futures_util::future::join(
@@ -132,18 +146,25 @@ async fn by_server(
         ask(RecordType::Aaaa, family != Family::V4),
     )
     .await;
-    let mut found = Vec::new();
+    let (mut found, mut is_cached) = (Vec::new(), true);
     let mut failure = None;
     for answer in [v4, v6] {
         match answer {
-            Ok(addresses) => found.extend(addresses),
+            Ok(one) => {
+                found.extend(one.addresses);
+                is_cached &= one.is_cached;
+            }
             Err(error) => failure = Some(error),
         }
     }
+    is_cached &= failure.is_none();
     match failure {
         // with `all` an address that is not known is one that is not probed
         Some(failure) if found.is_empty() || family == Family::All => Err(failure),
-        _ => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, peer.port)).collect()),
+        _ => {
+            let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, peer.port)).collect();
+            Ok(Found { addresses, is_cached })
+        }
     }
 }
 
@@ -153,10 +174,10 @@ async fn addresses(
     server: SocketAddr,
     host: &str,
     record: RecordType,
-) -> Result<Vec<IpAddr>, Failure> {
+) -> Result<Found<IpAddr>, Failure> {
     let is_v6 = record == RecordType::Aaaa;
-    if let Some(known) = lookup.known.get(server, host, is_v6) {
-        return Ok(known);
+    if let Some(addresses) = lookup.known.get(server, host, is_v6) {
+        return Ok(Found { addresses, is_cached: true });
     }
     let answer = records(lookup.random, server, host, record).await.map_err(as_dns)?;
     match answer.metadata.response_code {
@@ -166,7 +187,7 @@ async fn addresses(
             // an alias on the way may hold for less long than the address
             let ttl = answer.answers.iter().map(|record| record.ttl).min().unwrap_or(0);
             lookup.known.keep((server, host, is_v6), &found, Duration::from_secs(ttl.into()));
-            Ok(found)
+            Ok(Found { addresses: found, is_cached: false })
         }
         code => Err(Failure::new(
             Reason::Dns,

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::test_clock::{Meter, START, WallClock};
-use lookout_config::{Check, Family, HttpCheck, JourneyCheck, JourneyStep};
+use lookout_config::{Check, Family, HttpCheck, JourneyCheck, JourneyStep, Target};
 use lookout_runtime::events::names;
 
 use super::super::{Certificate, Phases, Reason, Received};
@@ -62,7 +62,7 @@ impl Probe for Planned {
         let plan = (self.plan)(number);
         let certificate = match plan {
             Plan::Certificate(days) | Plan::Refused(days) => {
-                Some(certificate_of(START.as_seconds() + days * 86_400))
+                Some(Box::new(certificate_of(START.as_seconds() + days * 86_400)))
             }
             _ => None,
         };
@@ -132,7 +132,7 @@ fn target() -> Arc<Target> {
         down: None,
         allowed: None,
         check,
-        expect: Vec::new(),
+        expect: Arc::default(),
     })
 }
 
@@ -143,7 +143,8 @@ struct Scene {
     latest: Latest,
     pauses: Pauses,
     feed: mpsc::Receiver<Observation>,
-    assign: tokio::sync::watch::Sender<Assignment>,
+    assigned: Arc<Assigned>,
+    ports: Arc<Ports>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -163,7 +164,7 @@ impl Scene {
         let prober = Arc::new(Planned { clock: Arc::clone(&clock), plan: Box::new(plan), starts, dropped });
         let (sender, feed) = mpsc::channel(capacity);
         let latest = Latest::default();
-        let ports = Ports {
+        let ports = Arc::new(Ports {
             prober: Arc::clone(&prober) as Arc<dyn Probe>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             grid: Grid::try_new(10).unwrap(),
@@ -171,15 +172,17 @@ impl Scene {
             latest: latest.clone(),
             history: ProbeHistory::default(),
             pauses: pauses.clone(),
-        };
+            rounds: Rounds::default(),
+        });
         let stop = CancellationToken::new();
-        let (assign, assigned) = tokio::sync::watch::channel(Assignment {
+        let assigned = Assigned::new(Assignment {
             target: target(),
             streams: vec![3, 5],
             certificates: Vec::new(),
+            rounds: Vec::new(),
         });
-        let task = tokio::spawn(watch(assigned, ports, stop.clone()));
-        Self { clock, prober, latest, pauses, feed, assign, stop, task }
+        let task = tokio::spawn(watch(Arc::clone(&assigned), Arc::clone(&ports), stop.clone()));
+        Self { clock, prober, latest, pauses, feed, assigned, ports, stop, task }
     }
 
     fn starts(&self) -> Vec<Timestamp> {
@@ -204,6 +207,21 @@ fn outcome(meter: &Meter, outcome: &str) -> f64 {
 
 fn missed(meter: &Meter, reason: &str) -> f64 {
     meter.value(names::PROBE_MISSED, &[("target", "api"), ("reason", reason)]).unwrap_or(0.0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_that_waits_is_small_because_there_are_thousands() {
+    let scene = Scene::open(1, |_| QUICK);
+    let (assigned, ports) = (Arc::clone(&scene.assigned), Arc::clone(&scene.ports));
+    let waiting = watch(assigned, ports, scene.stop.clone());
+    let sizes = [
+        ("the loop", size_of_val(&waiting), 1_000),
+        ("its assignment", size_of::<Assigned>() + size_of::<Assignment>(), 128),
+        ("the last outcome", size_of::<super::super::Seen>(), 512),
+    ];
+    for (what, bytes, most) in sizes {
+        assert!(bytes <= most, "{what}: {bytes} bytes, at most {most} are planned");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -291,7 +309,7 @@ async fn a_stop_lets_a_journey_with_cleanup_end_and_cuts_any_other_probe() {
         name: "delete".to_owned(),
         always,
         http: request(),
-        expect: Vec::new(),
+        expect: Arc::default(),
         extract: Vec::new(),
         needs: Vec::new(),
     };
@@ -301,10 +319,11 @@ async fn a_stop_lets_a_journey_with_cleanup_end_and_cuts_any_other_probe() {
         let scene = Scene::open(1000, |_| Plan::Ok(Duration::from_secs(4)));
         let journey = JourneyCheck { variables: Vec::new(), steps: vec![step(false), step(always)] };
         let target = Target { check: Check::Journey(Box::new(journey)), ..Target::clone(&target()) };
-        scene.assign.send_replace(Assignment {
+        scene.assigned.replace(Assignment {
             target: Arc::new(target),
             streams: Vec::new(),
             certificates: Vec::new(),
+            rounds: Vec::new(),
         });
         tokio::time::sleep(scheduled(10)[0].since(START) + Duration::from_secs(1)).await;
         let stopped = tokio::time::Instant::now();
@@ -453,14 +472,12 @@ async fn whatever_happens_every_slot_has_exactly_one_outcome() {
                 1 => scene.clock.jump(random.i64(..600_000).rem_euclid(600_000)),
                 2 => {
                     let changed = Target { timeout: Duration::from_secs(3), ..Target::clone(&target()) };
-                    scene
-                        .assign
-                        .send(Assignment {
-                            target: Arc::new(changed),
-                            streams: vec![3],
-                            certificates: Vec::new(),
-                        })
-                        .unwrap();
+                    scene.assigned.replace(Assignment {
+                        target: Arc::new(changed),
+                        streams: vec![3],
+                        certificates: Vec::new(),
+                        rounds: Vec::new(),
+                    });
                 }
                 _ => {}
             }
@@ -485,10 +502,12 @@ async fn another_assignment_keeps_phase_slots_and_the_probe_that_runs() {
     // in the middle of the third probe
     tokio::time::sleep(slots[2].since(START) + Duration::from_secs(2)).await;
     let changed = Target { timeout: Duration::from_secs(4), ..Target::clone(&target()) };
-    scene
-        .assign
-        .send(Assignment { target: Arc::new(changed), streams: vec![7], certificates: Vec::new() })
-        .unwrap();
+    scene.assigned.replace(Assignment {
+        target: Arc::new(changed),
+        streams: vec![7],
+        certificates: Vec::new(),
+        rounds: Vec::new(),
+    });
     tokio::time::sleep(Duration::from_secs(65)).await;
     assert_eq!(scene.starts(), slots[..9], "the phase stays and no slot is left out");
     assert_eq!((outcome(&meter, "ok"), outcome(&meter, "missed")), (9.0, 0.0));
@@ -517,10 +536,12 @@ async fn another_interval_leaves_no_slot_without_an_outcome() {
             slots += schedule.number_at(now) - schedule.number_at(since);
             (since, interval) = (now, Duration::from_secs(random.u64(1..60)));
             let changed = Target { interval, ..Target::clone(&target()) };
-            scene
-                .assign
-                .send(Assignment { target: Arc::new(changed), streams: vec![3], certificates: Vec::new() })
-                .unwrap();
+            scene.assigned.replace(Assignment {
+                target: Arc::new(changed),
+                streams: vec![3],
+                certificates: Vec::new(),
+                rounds: Vec::new(),
+            });
             // the loop takes it before time passes
             for _ in 0..8 {
                 tokio::task::yield_now().await;

@@ -47,13 +47,6 @@ pub(crate) fn read_targets(
         let targets = read_target(reader, at, grid, folder).into_iter().collect();
         return ReadTargets { targets, discovery: None };
     };
-    if let Some(down) =
-        reader.open_fields(at, "").and_then(|fields| fields.declared(target::OBJECT).get(target::DOWN))
-    {
-        let help = "leave `down` out, and count all addresses with an SLO; or make a target of each address";
-        reader.error(&down, "addresses that are discovered have no rows of their own", help);
-        return ReadTargets::default();
-    }
     let template = Template::read(reader, at, grid, folder);
     let options = read_options(reader, &asked, folder);
     let (Some(template), Some(options)) = (template, options) else { return ReadTargets::default() };

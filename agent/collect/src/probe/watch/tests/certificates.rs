@@ -12,7 +12,12 @@ async fn a_certificate_is_good_while_it_is_valid_for_the_days_that_are_asked_for
     // seen by the first three probes; then the peer is away
     let mut scene = Scene::open(1000, |number| if number < 3 { Plan::Certificate(10) } else { NO_TLS });
     let certificates = vec![(7, 10), (8, 11)];
-    scene.assign.send_replace(Assignment { target: target(), streams: vec![3], certificates });
+    scene.assigned.replace(Assignment {
+        target: target(),
+        streams: vec![3],
+        certificates,
+        rounds: Vec::new(),
+    });
     tokio::time::sleep(Duration::from_secs(101)).await;
     let of = |observed: &[Observation], stream| -> (u64, u64) {
         let counts = observed.iter().filter(|one| one.stream == stream).map(|one| one.counts);
@@ -28,7 +33,12 @@ async fn a_certificate_is_good_while_it_is_valid_for_the_days_that_are_asked_for
     };
     assert_eq!((counted("11", "fail"), counted("11", "ok")), (Some(10.0), None));
     let certificates = vec![(7, 9)];
-    scene.assign.send_replace(Assignment { target: target(), streams: vec![3], certificates });
+    scene.assigned.replace(Assignment {
+        target: target(),
+        streams: vec![3],
+        certificates,
+        rounds: Vec::new(),
+    });
     tokio::time::sleep(Duration::from_secs(50)).await;
     assert_eq!(of(&scene.observed(), 7), (5, 0), "the same target keeps the certificate");
     let mut last = (0, 0);
@@ -50,7 +60,12 @@ async fn a_certificate_that_is_refused_is_bad_however_long_its_leaf_is_valid() {
         _ => Plan::Certificate(60),
     });
     let certificates = vec![(7, 14)];
-    scene.assign.send_replace(Assignment { target: target(), streams: Vec::new(), certificates });
+    scene.assigned.replace(Assignment {
+        target: target(),
+        streams: Vec::new(),
+        certificates,
+        rounds: Vec::new(),
+    });
     tokio::time::sleep(Duration::from_secs(61)).await;
     let good: Vec<bool> = scene.observed().iter().map(|one| one.counts.good == 1).collect();
     assert_eq!(good, [true, false, true, false, false, true]);

@@ -52,7 +52,12 @@ async fn a_target_of_several_addresses_is_paused_when_all_of_them_are() {
         let scene = Scene::sharing(pauses.clone(), 1000, |_| QUICK);
         let (name, group) = (name.to_owned(), Some("shop".to_owned()));
         let target = Arc::new(Target { name, group, ..Target::clone(&target()) });
-        scene.assign.send_replace(Assignment { target, streams: Vec::new(), certificates: Vec::new() });
+        scene.assigned.replace(Assignment {
+            target,
+            streams: Vec::new(),
+            certificates: Vec::new(),
+            rounds: Vec::new(),
+        });
         scene
     });
     let pause = |target: &str| {
@@ -98,10 +103,11 @@ async fn a_target_that_is_off_is_never_probed() {
     let labels = vec![("team".to_owned(), "crew".to_owned())];
     tokio::time::sleep(Duration::from_millis(1)).await;
     let off = Target { off: Some("no key".to_owned()), labels, ..Target::clone(&target()) };
-    scene.assign.send_replace(Assignment {
+    scene.assigned.replace(Assignment {
         target: Arc::new(off),
         streams: vec![3, 5],
         certificates: Vec::new(),
+        rounds: Vec::new(),
     });
     tokio::time::sleep(Duration::from_secs(101)).await;
     assert_eq!((scene.starts().len(), missed(&meter, "paused")), (0, 10.0));

@@ -8,8 +8,13 @@ async fn a_target_that_is_probed_each_hour_has_its_series_at_every_scrape() {
     let _lent = meter.lend();
     let scene = Scene::open(1000, |_| QUICK);
     let hourly = Target { interval: Duration::from_secs(3600), ..Target::clone(&target()) };
-    let assignment = Assignment { target: Arc::new(hourly), streams: vec![3], certificates: Vec::new() };
-    scene.assign.send(assignment).unwrap();
+    let assignment = Assignment {
+        target: Arc::new(hourly),
+        streams: vec![3],
+        certificates: Vec::new(),
+        rounds: Vec::new(),
+    };
+    scene.assigned.replace(assignment);
     tokio::time::sleep(Duration::from_secs(3601)).await;
     let mut before = outcome(&meter, "ok");
     assert!(before >= 1.0, "the first hour has a probe");
