@@ -100,7 +100,8 @@ pub(super) fn import() -> Operation {
             "NDJSON in, NDJSON out: an `error` for each line that cannot be used, `progress` after each batch that was \
              stored, a `summary` at the end. What `progress` counts stays, whatever happens next: its status is 200 before the \
              end is known, and `complete` in the summary tells it. An atomic import is answered at its end, with a summary or \
-             a problem. A line may have an `id`: one that is known is skipped, so that an import can be repeated.",
+             a problem. An import can be repeated: a line with a known `id` is skipped, and so is a line without an `id` if \
+             one was imported that said the same.",
         )
         .needs(IMPORT)
         .parameters([query(
@@ -209,7 +210,7 @@ fn header(name: &str, about: &str, schema: Value) -> Value {
 pub(super) fn schemas() -> Map<String, Value> {
     let mut passenger = details(false);
     passenger.extend(map(json!({
-        "id": {"type": "string", "format": "uuid", "description": "UUID v7: ids sort by when they were made."},
+        "id": {"type": "string", "format": "uuid", "description": "UUID v7, which sorts by when it was made; v8 of those imported without an `id`."},
         "version": {"type": "integer", "minimum": 1, "description": "One more with each change."},
         "updated_at": {"type": "string", "format": "date-time", "description": "When it last changed."}
     })));

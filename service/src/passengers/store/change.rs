@@ -37,7 +37,7 @@ impl Store {
     }
 
     /// Adds many passengers, all of them or none, and returns how many were new. One with an id that is known is left as it
-    /// is, so that an import can be repeated. One without an id gets a new one.
+    /// is, so that an import can be repeated. One without an id gets one that follows from what is said of it.
     pub async fn create_all(
         &self,
         all: Vec<(Option<Uuid>, NewPassenger)>,
@@ -46,7 +46,7 @@ impl Store {
         let stamp = Stamp::first(now);
         let passengers = all.into_iter();
         let passengers: Vec<_> = passengers
-            .map(|(id, details)| Passenger { id: id.unwrap_or_else(Uuid::now_v7), details, stamp })
+            .map(|(id, details)| Passenger { id: id.unwrap_or_else(|| details.natural_id()), details, stamp })
             .collect();
         let mut tx = self.db.begin(Purpose::Change).await.map_err(doing("adding passengers"))?;
         let mut added = 0;
