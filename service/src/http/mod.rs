@@ -11,7 +11,6 @@ pub mod deadline;
 pub mod error;
 pub mod extract;
 pub mod faults;
-pub mod head;
 pub mod health;
 mod host;
 pub mod in_flight;
@@ -33,7 +32,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use self::bodies::Bodies;
-use self::faults::{Audit, Faults};
+use self::faults::Faults;
 use self::health::Readiness;
 use self::in_flight::InFlightLimit;
 use self::metrics::Metrics;
@@ -78,8 +77,6 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The injected faults.
     pub faults: Faults,
-    /// The actions of operators.
-    pub audit: Audit,
     /// The readiness of this process.
     pub readiness: Readiness,
     /// The secrets, which may change.
@@ -103,7 +100,7 @@ impl Shared {
     #[must_use]
     pub fn new(config: Config, database: Database, clock: Arc<dyn Clock>, api: Vec<ApiRoute>) -> Self {
         let metrics = Metrics::new(&api);
-        let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
+        let (faults, readiness) = (Faults::default(), Readiness::default());
         let buckets = config.clients.rate.map(Buckets::new);
         let in_flight = InFlightLimit::new(config.clients.in_flight);
         let (streams, imports) = (InFlightLimit::new(MOST_STREAMS), InFlightLimit::new(MOST_IMPORTS));
@@ -115,7 +112,6 @@ impl Shared {
             api,
             metrics,
             faults,
-            audit,
             readiness,
             secrets,
             buckets,
