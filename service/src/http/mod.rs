@@ -31,6 +31,8 @@ mod write_timeout;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use axum::extract::FromRef;
+
 use self::bodies::Bodies;
 use self::faults::Faults;
 use self::health::Readiness;
@@ -129,6 +131,35 @@ impl Deref for Shared {
 
     fn deref(&self) -> &Parts {
         &self.0
+    }
+}
+
+/// The state of the handlers of an entity: what all share, and its store. Cheap to clone.
+#[derive(Clone)]
+pub struct Entity<S> {
+    shared: Shared,
+    /// The records of the entity.
+    pub store: S,
+}
+
+impl<S> Entity<S> {
+    /// Creates the state around a store in the database of the service.
+    pub fn new(shared: &Shared, store: impl FnOnce(Database) -> S) -> Self {
+        Self { shared: shared.clone(), store: store(shared.database.clone()) }
+    }
+}
+
+impl<S> Deref for Entity<S> {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.shared
+    }
+}
+
+impl<S> FromRef<Entity<S>> for Shared {
+    fn from_ref(entity: &Entity<S>) -> Self {
+        entity.shared.clone()
     }
 }
 
