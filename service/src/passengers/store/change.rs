@@ -49,13 +49,7 @@ impl Store {
             .map(|(id, details)| Passenger { id: id.unwrap_or_else(|| details.natural_id()), details, stamp })
             .collect();
         let mut tx = self.db.begin(Purpose::Change).await.map_err(doing("adding passengers"))?;
-        let mut added = 0;
-        for rows in passengers.chunks(ROWS) {
-            let mut insert = insert_of(rows);
-            insert.text(" on conflict (id) do nothing");
-            let insert = if rows.len() == ROWS { insert } else { insert.unprepared() };
-            added += tx.execute(insert).await.map_err(doing("adding passengers"))?;
-        }
+        let added = insert_all(&mut tx, &passengers).await?;
         tx.commit().await.map_err(doing("adding passengers"))?;
         Ok(added)
     }
@@ -138,13 +132,16 @@ impl Store {
     }
 }
 
-async fn insert_all(tx: &mut Tx, passengers: &[Passenger]) -> Result<(), StoreError> {
+/// Adds passengers and returns how many were new. One with an id that is known is left as it is.
+async fn insert_all(tx: &mut Tx, passengers: &[Passenger]) -> Result<u64, StoreError> {
+    let mut added = 0;
     for rows in passengers.chunks(ROWS) {
-        let insert = insert_of(rows);
+        let mut insert = insert_of(rows);
+        insert.text(" on conflict (id) do nothing");
         let insert = if rows.len() == ROWS { insert } else { insert.unprepared() };
-        tx.execute(insert).await.map_err(doing("adding passengers"))?;
+        added += tx.execute(insert).await.map_err(doing("adding passengers"))?;
     }
-    Ok(())
+    Ok(added)
 }
 
 pub(super) fn insert_of(passengers: &[Passenger]) -> Statement {
