@@ -88,7 +88,7 @@ pub struct Config {
     pub otlp_endpoint: Option<String>,
     /// The policy for clients.
     pub clients: ClientPolicy,
-    /// The exported signals (`OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER`).
+    /// The exported signals (`OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER`).
     pub otlp_signals: OtlpSignals,
     /// Time for which a start waits for its database (`START_SECONDS`).
     pub start: Duration,
@@ -113,8 +113,8 @@ impl fmt::Display for Config {
         writeln!(f, "  reads              {reads}")?;
         writeln!(f, "  drain              {} s", self.drain.as_secs())?;
         writeln!(f, "  wait for database  {} s", self.start.as_secs())?;
-        let OtlpSignals { traces, metrics, logs } = self.otlp_signals;
-        let signals = [("traces", traces), ("metrics", metrics), ("logs", logs)];
+        let OtlpSignals { traces, logs } = self.otlp_signals;
+        let signals = [("traces", traces), ("logs", logs)];
         let sent: Vec<_> = signals.iter().filter(|(_, sent)| *sent).map(|(name, _)| *name).collect();
         match &self.otlp_endpoint {
             Some(endpoint) => write!(f, "  OTLP               {} to {endpoint}", sent.join(", ")),
@@ -128,8 +128,6 @@ impl fmt::Display for Config {
 pub struct OtlpSignals {
     /// Spans.
     pub traces: bool,
-    /// Measurements.
-    pub metrics: bool,
     /// Log lines. They are on stdout in any case, where most collectors read them.
     pub logs: bool,
 }
@@ -179,7 +177,6 @@ impl Config {
             otlp_endpoint: reader.url("OTEL_EXPORTER_OTLP_ENDPOINT"),
             otlp_signals: OtlpSignals {
                 traces: reader.exporter("OTEL_TRACES_EXPORTER", true),
-                metrics: reader.exporter("OTEL_METRICS_EXPORTER", true),
                 logs: reader.exporter("OTEL_LOGS_EXPORTER", false),
             },
             start: Duration::from_secs(reader.ranged("START_SECONDS", 30, 0, 600).into()),

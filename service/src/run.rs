@@ -145,7 +145,6 @@ impl Titanic {
         clients.gate.open(api::public(&shared));
         operators.gate.open(http::admin(&shared));
         announce(&shared, addresses);
-        http::metrics::export(&shared);
         let mut housekeeping = JoinSet::new();
         housekeeping.spawn(maintain(shared.clone()));
         if shared.secrets.may_change() {

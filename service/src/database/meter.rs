@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use metrics::histogram;
-use opentelemetry::{KeyValue, global};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{Span, field};
@@ -34,16 +33,12 @@ pub(crate) struct Meter {
     timeouts: AtomicU64,
     recorder: Recorder,
     wait: metrics::Histogram,
-    durations: RwLock<HashMap<Outcome, Series>>,
+    durations: RwLock<HashMap<Outcome, metrics::Histogram>>,
     write_fault: Mutex<Option<(WriteFault, Instant)>>,
-    exported: opentelemetry::metrics::Histogram<f64>,
-    exported_wait: opentelemetry::metrics::Histogram<f64>,
 }
 
 /// An operation, and the kind of error with which it ended.
 type Outcome = (&'static str, Option<&'static str>);
-/// The histogram of durations, and its attributes at the collector.
-type Series = (metrics::Histogram, Vec<KeyValue>);
 
 /// Admission permits: more than there are ever requests.
 const ADMISSIONS: u32 = 1 << 20;
@@ -114,10 +109,6 @@ impl Drop for Waiting<'_> {
 
 impl Meter {
     pub(crate) fn new(system: &'static str, slots: u32) -> Self {
-        let meter = global::meter(env!("CARGO_PKG_NAME"));
-        let histogram = |name: &'static str| {
-            meter.f64_histogram(name).with_unit("s").with_boundaries(BUCKETS.to_vec()).build()
-        };
         let recorder = Recorder::new(
             &[
                 (WAIT, "How long a database connection was waited for.", &BUCKETS),
@@ -135,8 +126,6 @@ impl Meter {
             timeouts: AtomicU64::new(0),
             recorder,
             write_fault: Mutex::default(),
-            exported: histogram("db.client.operation.duration"),
-            exported_wait: histogram("db.client.connection.wait_time"),
         }
     }
 
@@ -171,9 +160,7 @@ impl Meter {
             }
         };
         drop(waiting);
-        let seconds = since.elapsed().as_secs_f64();
-        self.wait.record(seconds);
-        self.exported_wait.record(seconds, &[KeyValue::new("db.client.connection.pool.name", self.system)]);
+        self.wait.record(since.elapsed().as_secs_f64());
         if matches!(got, Err(sqlx::Error::PoolTimedOut)) {
             self.timeouts.fetch_add(1, Ordering::Relaxed);
         }
@@ -211,28 +198,19 @@ impl Meter {
 
     fn note(&self, name: &'static str, error: Option<&'static str>, seconds: f64) {
         let outcome = (name, error);
-        let record = |(histogram, attributes): &Series| {
-            histogram.record(seconds);
-            self.exported.record(seconds, attributes);
-        };
         let durations = self.durations.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(series) = durations.get(&outcome) {
-            return record(series);
+            return series.record(seconds);
         }
         drop(durations);
         let mut durations = self.durations.write().unwrap_or_else(PoisonError::into_inner);
-        record(durations.entry(outcome).or_insert_with(|| self.series(outcome)));
+        durations.entry(outcome).or_insert_with(|| self.series(outcome)).record(seconds);
     }
 
-    fn series(&self, (name, error): Outcome) -> Series {
-        let system = self.system;
-        let (mut labels, mut attributes) = (
-            vec![("db_system_name", system), ("db_operation_name", name)],
-            vec![KeyValue::new("db.system.name", system), KeyValue::new("db.operation.name", name)],
-        );
+    fn series(&self, (name, error): Outcome) -> metrics::Histogram {
+        let mut labels = vec![("db_system_name", self.system), ("db_operation_name", name)];
         labels.extend(error.map(|error| ("error_type", error)));
-        attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
-        (self.recorder.record(|| histogram!(DURATION, &labels)), attributes)
+        self.recorder.record(|| histogram!(DURATION, &labels))
     }
 
     /// Remembers that changes fail, or that one succeeded.

@@ -1,4 +1,4 @@
-//! The admin port: metrics and probes; faults, the log level and the audit log with the token.
+//! The admin port: metrics and probes; faults and the log level with the token. Who did what is in the log.
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -16,9 +16,10 @@ use super::access::{Refusal, secret};
 use super::client::PeerAddress;
 use super::error::Problem;
 use super::extract::JsonObject;
-use super::faults::{Entry, FaultOrder, FaultView};
+use super::faults::{FaultOrder, FaultView};
 use crate::fields::{FieldError, Fields};
 use crate::log_level::LogLevel;
+use crate::telemetry::AUDIT;
 use crate::telemetry::metrics::Format;
 
 /// The routes that operators see.
@@ -28,7 +29,6 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/faults/{id}", delete(end))
         .route_layer(from_fn_with_state(shared.clone(), admit_to_drills));
     let guarded = Router::new()
-        .route("/audit", get(audit))
         .route("/log-level", get(log_level).put(set_log_level))
         .route_layer(from_fn_with_state(shared.clone(), admit));
     super::health::admin_routes().route("/metrics", get(metrics)).merge(drills).merge(guarded)
@@ -43,9 +43,10 @@ async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoR
 /// The address of the operator, where the server knows it.
 type Sender = Option<Extension<PeerAddress>>;
 
-fn note(shared: &Shared, action: &'static str, by: Option<String>, peer: &Sender, detail: Value) {
-    let peer = peer.as_ref().map(|Extension(PeerAddress(peer))| *peer);
-    shared.audit.note(Entry { at: shared.clock.now(), action, by, peer, detail });
+/// Logs an action of an operator, whatever the level.
+fn note(action: &'static str, by: Option<&str>, peer: &Sender, detail: &Value) {
+    let peer = peer.as_ref().map(|Extension(PeerAddress(peer))| tracing::field::display(peer));
+    tracing::warn!(target: AUDIT, action, by, peer, %detail, "an operator acted");
 }
 
 #[derive(Debug, Serialize)]
@@ -68,7 +69,7 @@ async fn start(
         let detail = "there are as many faults as there may be; end one first";
         Problem::new(StatusCode::CONFLICT, "too_many_faults", "Too many faults", detail)
     })?;
-    note(&shared, "fault_ordered", view.order.by.clone(), &peer, json!(view));
+    note("fault_ordered", view.order.by.as_deref(), &peer, &json!(view));
     Ok((StatusCode::CREATED, Json(view)))
 }
 
@@ -80,18 +81,14 @@ async fn end(
     let ended = id.parse::<Uuid>().ok().and_then(|id| shared.faults.end(id, Instant::now()));
     let ended =
         ended.ok_or_else(|| Problem::not_found("there is no such fault, or it has ended by itself"))?;
-    note(&shared, "fault_ended", None, &peer, json!(ended));
+    note("fault_ended", None, &peer, &json!(ended));
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn clear(State(shared): State<Shared>, peer: Sender) -> StatusCode {
     let ended = shared.faults.clear(Instant::now());
-    note(&shared, "faults_cleared", None, &peer, json!({ "faults": ended }));
+    note("faults_cleared", None, &peer, &json!({ "faults": ended }));
     StatusCode::NO_CONTENT
-}
-
-async fn audit(State(shared): State<Shared>) -> Json<Items<Entry>> {
-    Json(Items { items: shared.audit.list() })
 }
 
 #[derive(Debug, Serialize)]
@@ -103,11 +100,7 @@ async fn log_level() -> Json<LevelView> {
     Json(LevelView { level: LogLevel::current() })
 }
 
-async fn set_log_level(
-    State(shared): State<Shared>,
-    peer: Sender,
-    JsonObject(object): JsonObject,
-) -> Result<Json<LevelView>, Problem> {
+async fn set_log_level(peer: Sender, JsonObject(object): JsonObject) -> Result<Json<LevelView>, Problem> {
     let mut fields = Fields::new(object);
     let level = fields.required("level", |value| {
         let level = value.as_str().and_then(|text| text.parse::<LogLevel>().ok());
@@ -117,7 +110,7 @@ async fn set_log_level(
     let level = level.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid(errors))?;
     let before = LogLevel::current();
     level.set();
-    note(&shared, "log_level_changed", None, &peer, json!({ "before": before, "level": level }));
+    note("log_level_changed", None, &peer, &json!({ "before": before, "level": level }));
     Ok(Json(LevelView { level }))
 }
 
@@ -151,7 +144,7 @@ async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Re
 /// The longest `Authorization` that is looked at.
 const MOST_BYTES: usize = 4200;
 
-/// Logged, but not kept with what was really done: strangers could push that out of the list.
+/// Logs and refuses the request of somebody who is no operator.
 fn turn_away(refusal: Refusal, request: &Request) -> Response {
     let peer = request.extensions().get::<PeerAddress>().map(|PeerAddress(peer)| *peer);
     let peer = peer.map(tracing::field::display);

@@ -3,9 +3,8 @@
 //! Shares are exact, not random: of a route with 30 % errors precisely 3 of every 10 requests fail, evenly spread, so
 //! that a drill gives the same figures each time. A fault ends by itself: no timer, it is simply not found any more.
 //!
-//! - `order` is what may be asked for, `inject` does it to requests, `audit` remembers who asked.
+//! - `order` is what may be asked for, `inject` does it to requests.
 
-mod audit;
 mod inject;
 mod order;
 
@@ -21,7 +20,6 @@ use uuid::Uuid;
 
 use crate::database::Database;
 
-pub use self::audit::{Audit, Entry};
 pub use self::inject::inject;
 pub use self::order::{FaultOrder, Mark, Share, Target, routes};
 

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Problem;
 use super::middleware::route_of;
-use super::{Shared, head, probe_routes};
+use super::{Shared, probe_routes};
 
 /// Permits for requests in flight.
 #[derive(Debug, Clone)]
@@ -65,12 +65,8 @@ fn overloaded() -> Problem {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ProbesOnly;
 
-/// Rejects a request whose head is too large, and any request while all permits are taken. Probes need no permit: a busy
-/// service is not ill.
+/// Rejects a request while all permits are taken. Probes need no permit: a busy service is not ill.
 pub async fn limit(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
-    if let Err(problem) = head::check(&request) {
-        return problem.into_response();
-    }
     if probe_routes::is_probe(route_of(&request)) {
         return next.run(request).await;
     }

@@ -1,6 +1,5 @@
 //! Rate, errors and duration by OpenTelemetry's convention in Prometheus' spelling, and what else a scrape shows.
 //!
-//! The measurements of requests are also given to OpenTelemetry's instruments, which do nothing unless there is a collector.
 //! Labels come from routes, known methods and statuses, so that no client can add series.
 
 use std::collections::HashMap;
@@ -10,7 +9,6 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use ::metrics::{Histogram, counter, histogram};
 use axum::http::Method;
 use jiff::Timestamp;
-use opentelemetry::{KeyValue, global};
 
 use super::{ApiRoute, Shared};
 use crate::telemetry::metrics::{self as scrape, Format, Recorder};
@@ -35,7 +33,6 @@ pub struct Metrics {
     /// By route, and by method and status: made once, because a request would spend more on finding its labels than on
     /// counting.
     series: RwLock<HashMap<String, SeriesOfRoute>>,
-    exported: opentelemetry::metrics::Histogram<f64>,
 }
 
 /// Those of one route, by method and status.
@@ -46,7 +43,6 @@ struct Series {
     duration: Histogram,
     request_size: Histogram,
     response_size: Histogram,
-    attributes: [KeyValue; 3],
     /// An exemplar for each bucket of durations.
     exemplars: Mutex<[Option<Exemplar>; BUCKETS.len() + 1]>,
 }
@@ -74,11 +70,6 @@ impl Metrics {
     /// appears with its first event misses that event.
     #[must_use]
     pub fn new(api: &[ApiRoute]) -> Self {
-        let exported = global::meter(env!("CARGO_PKG_NAME"))
-            .f64_histogram("http.server.request.duration")
-            .with_unit("s")
-            .with_boundaries(BUCKETS.to_vec())
-            .build();
         let recorder = Recorder::new(
             &[
                 (
@@ -91,7 +82,7 @@ impl Metrics {
             ],
             &[(INJECTED, "Requests broken on purpose, by route and kind.")],
         );
-        let metrics = Self { active: AtomicI64::new(0), recorder, series: RwLock::default(), exported };
+        let metrics = Self { active: AtomicI64::new(0), recorder, series: RwLock::default() };
         for (route, method, status) in api {
             metrics.with_series((method, route, *status), |_| ());
         }
@@ -114,7 +105,6 @@ impl Metrics {
             if let Some(bytes) = response_bytes {
                 series.response_size.record(bytes as f64);
             }
-            self.exported.record(seconds, &series.attributes);
             // Any example will do: a request never waits for another one to have written its own.
             if let (Some((ids, at)), Ok(mut exemplars)) = (trace, series.exemplars.try_lock())
                 && let Some(exemplar) = exemplars.get_mut(BUCKETS.partition_point(|bound| *bound < seconds))
@@ -138,11 +128,6 @@ impl Metrics {
                     "http_route" => route.to_owned(), "http_response_status_code" => status.to_string()),
                 request_size: histogram!(REQUEST_SIZE, "http_route" => route.to_owned()),
                 response_size: histogram!(RESPONSE_SIZE, "http_route" => route.to_owned()),
-                attributes: [
-                    KeyValue::new("http.request.method", method),
-                    KeyValue::new("http.route", route.to_owned()),
-                    KeyValue::new("http.response.status_code", i64::from(status)),
-                ],
                 exemplars: Mutex::default(),
             })
         }));
@@ -218,51 +203,6 @@ pub fn render(shared: &Shared, format: Format) -> String {
             scrape::openmetrics(&text, |series| exemplars.get(series).cloned())
         }
     }
-}
-
-/// Lets OpenTelemetry's reader ask for what is not measured request by request.
-pub fn export(shared: &Shared) {
-    let meter = global::meter(env!("CARGO_PKG_NAME"));
-    let source = shared.clone();
-    let _active = meter
-        .i64_observable_up_down_counter("http.server.active_requests")
-        .with_unit("{request}")
-        .with_callback(move |to| to.observe(source.metrics.active(), &[]))
-        .build();
-    let source = shared.clone();
-    let _pool = meter
-        .i64_observable_up_down_counter("db.client.connection.count")
-        .with_unit("{connection}")
-        .with_callback(move |to| {
-            let pool = source.database.pool_use();
-            to.observe(pool.idle.into(), &[KeyValue::new("db.client.connection.state", "idle")]);
-            to.observe(pool.used.into(), &[KeyValue::new("db.client.connection.state", "used")]);
-        })
-        .build();
-    let source = shared.clone();
-    let _broken = meter
-        .u64_observable_gauge("titanic.faults.active")
-        .with_callback(move |to| {
-            for (kind, faults) in source.faults.count(tokio::time::Instant::now()) {
-                to.observe(faults.into(), &[KeyValue::new("kind", kind)]);
-            }
-        })
-        .build();
-    let process = metrics_process::collector::collect;
-    let _cpu = meter
-        .f64_observable_counter("process.cpu.time")
-        .with_unit("s")
-        .with_callback(move |to| {
-            process().cpu_seconds_total.into_iter().for_each(|seconds| to.observe(seconds, &[]));
-        })
-        .build();
-    let _memory = meter
-        .u64_observable_gauge("process.memory.usage")
-        .with_unit("By")
-        .with_callback(move |to| {
-            process().resident_memory_bytes.into_iter().for_each(|bytes| to.observe(bytes, &[]));
-        })
-        .build();
 }
 
 /// Methods are a label, and a client may invent any: those of the standard are kept, the rest share one.

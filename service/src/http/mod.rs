@@ -11,7 +11,6 @@ pub mod deadline;
 pub mod error;
 pub mod extract;
 pub mod faults;
-pub mod head;
 pub mod health;
 mod host;
 pub mod in_flight;
@@ -32,8 +31,10 @@ mod write_timeout;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use axum::extract::FromRef;
+
 use self::bodies::Bodies;
-use self::faults::{Audit, Faults};
+use self::faults::Faults;
 use self::health::Readiness;
 use self::in_flight::InFlightLimit;
 use self::metrics::Metrics;
@@ -78,8 +79,6 @@ pub struct Parts {
     pub metrics: Metrics,
     /// The injected faults.
     pub faults: Faults,
-    /// The actions of operators.
-    pub audit: Audit,
     /// The readiness of this process.
     pub readiness: Readiness,
     /// The secrets, which may change.
@@ -103,7 +102,7 @@ impl Shared {
     #[must_use]
     pub fn new(config: Config, database: Database, clock: Arc<dyn Clock>, api: Vec<ApiRoute>) -> Self {
         let metrics = Metrics::new(&api);
-        let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
+        let (faults, readiness) = (Faults::default(), Readiness::default());
         let buckets = config.clients.rate.map(Buckets::new);
         let in_flight = InFlightLimit::new(config.clients.in_flight);
         let (streams, imports) = (InFlightLimit::new(MOST_STREAMS), InFlightLimit::new(MOST_IMPORTS));
@@ -115,7 +114,6 @@ impl Shared {
             api,
             metrics,
             faults,
-            audit,
             readiness,
             secrets,
             buckets,
@@ -133,6 +131,35 @@ impl Deref for Shared {
 
     fn deref(&self) -> &Parts {
         &self.0
+    }
+}
+
+/// The state of the handlers of an entity: what all share, and its store. Cheap to clone.
+#[derive(Clone)]
+pub struct Entity<S> {
+    shared: Shared,
+    /// The records of the entity.
+    pub store: S,
+}
+
+impl<S> Entity<S> {
+    /// Creates the state around a store in the database of the service.
+    pub fn new(shared: &Shared, store: impl FnOnce(Database) -> S) -> Self {
+        Self { shared: shared.clone(), store: store(shared.database.clone()) }
+    }
+}
+
+impl<S> Deref for Entity<S> {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.shared
+    }
+}
+
+impl<S> FromRef<Entity<S>> for Shared {
+    fn from_ref(entity: &Entity<S>) -> Self {
+        entity.shared.clone()
     }
 }
 

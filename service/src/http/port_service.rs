@@ -26,9 +26,11 @@ impl PortService {
             .layer(from_fn_with_state(shared.clone(), rate::limit))
             .layer(from_fn_with_state(shared.clone(), in_flight::limit));
         let limits = (port == Port::Public).then_some(limits);
+        let origins = &shared.config.clients.origins;
+        let origins = (port == Port::Public && !origins.is_empty()).then(|| cors::layer(origins));
         let layers = ServiceBuilder::new()
             .layer(from_fn_with_state((shared.clone(), port), middleware::observe))
-            .layer(from_fn_with_state((shared.clone(), port), cors::share))
+            .option_layer(origins)
             .layer(compress::layer())
             .layer(from_fn(middleware::write_problems))
             .layer(CatchPanicLayer::custom(|_reason| Problem::internal().into_response()))

@@ -51,9 +51,9 @@ impl Limits {
     }
 }
 
-/// The bytes that are held of one connection, which is also the most that a head may have before it is read. Beyond that,
-/// and beyond the 100 fields that can be read without asking for memory, a request is refused with 431 by the connection
-/// itself, which has no way to say more; what is merely too much for us is refused as a problem (`head`).
+/// The bytes that are held of one connection, which is also the most that a head may have. Beyond that, and beyond the 100
+/// fields that can be read without asking for memory, a request is refused with 431 by the connection itself, which has no
+/// way to say more.
 const MOST_HEAD_BYTES: u32 = 32 * 1024;
 /// Requests at once on a connection of HTTP/2.
 const STREAMS: u32 = 100;

@@ -1,16 +1,13 @@
 //! OTLP exporters and their last flush. Headers, timeouts, intervals and sampling follow
-//! OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_TRACES_SAMPLER`).
+//! OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_BSP_SCHEDULE_DELAY`, `OTEL_TRACES_SAMPLER`).
 
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry_otlp::{
-    ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig as _,
-};
+use opentelemetry_otlp::{ExporterBuildError, LogExporter, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{BatchConfig, BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider};
 use tracing_subscriber::util::TryInitError;
 
@@ -45,7 +42,6 @@ pub enum TelemetryError {
 #[derive(Debug, Default)]
 pub(super) struct Exports {
     pub(super) traces: Option<SdkTracerProvider>,
-    pub(super) metrics: Option<SdkMeterProvider>,
     pub(super) logs: Option<SdkLoggerProvider>,
 }
 
@@ -63,13 +59,6 @@ impl Exports {
             let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batches()).build();
             exports.traces = Some(provider.with_span_processor(processor).build());
         }
-        if signals.metrics {
-            let exporter =
-                MetricExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/metrics"));
-            let exporter = exporter.build().map_err(failed("metrics"))?;
-            let provider = SdkMeterProvider::builder().with_resource(resource.clone());
-            exports.metrics = Some(provider.with_periodic_exporter(exporter).build());
-        }
         if signals.logs {
             let exporter = LogExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/logs"));
             let exporter = exporter.build().map_err(failed("logs"))?;
@@ -80,12 +69,9 @@ impl Exports {
     }
 
     pub(super) async fn flush(self) {
-        let Self { traces, metrics, logs } = self;
+        let Self { traces, logs } = self;
         if let Some(traces) = traces {
             flush("spans", move || traces.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
-        }
-        if let Some(metrics) = metrics {
-            flush("measurements", move || metrics.shutdown_with_timeout(FLUSH_TIMEOUT)).await;
         }
         if let Some(logs) = logs {
             flush("log lines", move || logs.shutdown_with_timeout(FLUSH_TIMEOUT)).await;

@@ -1,4 +1,4 @@
-//! Logs as JSON on stdout; traces, metrics and, if asked for, logs to an OTLP collector when one is named.
+//! Logs as JSON on stdout; traces and, if asked for, logs to an OTLP collector when one is named. Metrics are scraped.
 //!
 //! - `json` makes lines, `stdout` writes them, `otlp_logs` sends the same events to the collector.
 //! - `context` knows whose trace a request belongs to; `export` builds what sends, and flushes it at the end.
@@ -66,9 +66,6 @@ impl Telemetry {
                 .with_filter(filter_fn(traced))
         });
         context::set_spans_exported(traces.is_some());
-        if let Some(provider) = &exports.metrics {
-            opentelemetry::global::set_meter_provider(provider.clone());
-        }
         let (stdout, last_lines) = Stdout::start(std::io::stdout()).map_err(TelemetryError::Thread)?;
         let lines = JsonLines::new(stdout, SystemClock).with_filter(filter_fn(logged));
         // After the lines: these find the ids of a request where the lines have put them.
@@ -85,7 +82,7 @@ impl Telemetry {
         Ok(Self { exports, _last_lines: last_lines })
     }
 
-    /// Sends what is left: spans and measurements first, lines last, because those may tell what became of the others.
+    /// Sends what is left: spans first, lines last, because those may tell what became of the others.
     pub async fn flush(self) {
         let Self { exports, _last_lines } = self;
         exports.flush().await;

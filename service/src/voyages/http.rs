@@ -1,7 +1,7 @@
 //! The HTTP interface of voyages: routes, handlers and their descriptions.
 
 use axum::Json;
-use axum::extract::{FromRef, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
@@ -11,39 +11,31 @@ use uuid::Uuid;
 use super::domain::{Call, Label, NewCall, NewVoyage, Voyage};
 use super::{READ, Store, WRITE};
 use crate::fields::FieldError;
-use crate::http::Shared;
 use crate::http::access::permission;
 use crate::http::error::Problem;
 use crate::http::extract::{Id, JsonObject, hyphenated};
+use crate::http::openapi::schemas::{complete, id, map, parameter, reference};
 use crate::http::openapi::{Answer, Described, Operation};
+use crate::http::{Entity, Shared};
 
 const ALL: &str = "/api/v1/voyages";
 const ONE: &str = "/api/v1/voyages/{id}";
 const CALLS: &str = "/api/v1/voyages/{id}/calls";
+const ID: &str = "The id of a voyage.";
 const PAGE: u8 = 50;
 /// The day and the id of the last call of a page. A pattern cannot say which days a month has: day 28 is in each.
 const CALL_CURSOR: &str =
     "^[12][0-9]{3}-(0[1-9]|1[0-2])-([01][1-9]|10|2[0-8])_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$";
 
-/// The state of the handlers. Cheap to clone.
-#[derive(Clone)]
-pub struct Context {
-    shared: Shared,
-    store: Store,
-}
-
-impl FromRef<Context> for Shared {
-    fn from_ref(context: &Context) -> Self {
-        context.shared.clone()
-    }
-}
+/// The state of the handlers.
+type Context = Entity<Store>;
 
 permission!("Proof that the client may read voyages.", Reader, READ);
 permission!("Proof that the client may change voyages.", Writer, WRITE);
 
 /// Returns the routes with their state.
 pub fn routes(shared: &Shared) -> Described {
-    described().with_state(Context { shared: shared.clone(), store: Store::new(shared.database.clone()) })
+    described().with_state(Entity::new(shared, Store::new))
 }
 
 /// Returns the routes with their descriptions and schemas. Their handlers lack their state.
@@ -51,7 +43,7 @@ pub fn routes(shared: &Shared) -> Described {
 pub fn described() -> Described<Context> {
     Described::default()
         .on(
-            describe(Method::GET, ALL, "listVoyages", "List voyages")
+            Operation::new(Method::GET, ALL, "listVoyages", "List voyages")
                 .reads(READ)
                 .parameters([cursor(json!({"type": "string", "format": "uuid"}))])
                 .refuses(&[400])
@@ -90,7 +82,7 @@ pub fn described() -> Described<Context> {
         )
         .on(
             change(Method::POST, CALLS, "addCall", "Add a port of call to a voyage", "NewCall")
-                .parameters([id_parameter()])
+                .parameters([id(ID)])
                 .refuses(&[404])
                 .answers(Answer::new(201, "The call as stored.").json(reference("Call"))),
             add_call,
@@ -99,12 +91,8 @@ pub fn described() -> Described<Context> {
         .schemas(schemas())
 }
 
-fn describe(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(method, path, id, summary)
-}
-
-fn one(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    describe(method, path, id, summary).parameters([id_parameter()]).refuses(&[400, 404])
+fn one(method: Method, path: &'static str, name: &'static str, summary: &'static str) -> Operation {
+    Operation::new(method, path, name, summary).parameters([id(ID)]).refuses(&[400, 404])
 }
 
 fn change(
@@ -114,58 +102,32 @@ fn change(
     summary: &'static str,
     body: &str,
 ) -> Operation {
-    describe(method, path, id, summary).needs(WRITE).body("application/json", reference(body)).refuses(&[422])
-}
-
-fn reference(name: &str) -> Value {
-    json!({"$ref": format!("#/components/schemas/{name}")})
-}
-
-fn id_parameter() -> Value {
-    json!({
-        "name": "id", "in": "path", "required": true, "description": "The id of a voyage.",
-        "schema": {"type": "string", "format": "uuid"}
-    })
+    Operation::new(method, path, id, summary)
+        .needs(WRITE)
+        .body("application/json", reference(body))
+        .refuses(&[422])
 }
 
 fn cursor(schema: Value) -> Value {
-    json!({
-        "name": "cursor", "in": "query", "description": "The `next_cursor` of an earlier response.",
-        "schema": schema
-    })
+    parameter("query", "cursor", "The `next_cursor` of an earlier response.", schema)
 }
 
 fn schemas() -> Map<String, Value> {
-    let day = || json!({"type": "string", "format": "date", "pattern": "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"});
-    let id = || json!({"type": "string", "format": "uuid"});
-    let object = |properties: Value| {
-        let names: Vec<_> =
-            properties.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
-        json!({"type": "object", "additionalProperties": false, "required": names, "properties": properties})
-    };
+    let day = json!({"type": "string", "format": "date", "pattern": "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"});
+    let (ship, port) = (Label::schema("The ship."), Label::schema("The port."));
+    let id = json!({"type": "string", "format": "uuid"});
     let page = |item: &str| {
         let cursor = json!({"type": ["string", "null"], "description": "Where the next page goes on, if there is one."});
-        object(json!({"items": {"type": "array", "items": reference(item)}, "next_cursor": cursor}))
+        complete(json!({"items": {"type": "array", "items": reference(item)}, "next_cursor": cursor}))
     };
-    Map::from_iter([
-        (
-            String::from("NewVoyage"),
-            object(json!({"ship": Label::schema("The ship."), "departed_on": day()})),
-        ),
-        (
-            String::from("Voyage"),
-            object(json!({"id": id(), "ship": Label::schema("The ship."), "departed_on": day()})),
-        ),
-        (String::from("VoyagePage"), page("Voyage")),
-        (String::from("NewCall"), object(json!({"port": Label::schema("The port."), "called_on": day()}))),
-        (
-            String::from("Call"),
-            object(json!({
-                "id": id(), "voyage_id": id(), "port": Label::schema("The port."), "called_on": day()
-            })),
-        ),
-        (String::from("CallPage"), page("Call")),
-    ])
+    map(json!({
+        "NewVoyage": complete(json!({"ship": ship, "departed_on": day})),
+        "Voyage": complete(json!({"id": id, "ship": ship, "departed_on": day})),
+        "VoyagePage": page("Voyage"),
+        "NewCall": complete(json!({"port": port, "called_on": day})),
+        "Call": complete(json!({"id": id, "voyage_id": id, "port": port, "called_on": day})),
+        "CallPage": page("Call"),
+    }))
 }
 
 #[derive(Debug, Serialize)]
@@ -210,7 +172,7 @@ async fn create(
 ) -> Result<Response, Problem> {
     let details = NewVoyage::from_json(object).map_err(Problem::invalid)?;
     let voyage = context.store.create(details).await?;
-    let place = format!("{}{ALL}/{}", context.shared.config.base_url, voyage.id);
+    let place = format!("{}{ALL}/{}", context.config.base_url, voyage.id);
     let mut response = (StatusCode::CREATED, Json(voyage)).into_response();
     if let Ok(place) = HeaderValue::try_from(place) {
         response.headers_mut().insert(header::LOCATION, place);

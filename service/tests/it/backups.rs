@@ -106,12 +106,16 @@ async fn a_backup_is_of_one_moment_however_much_is_written(app: App) {
     let path = folder.path().join("crew.ndjson");
     // Pairs come and go together, in one transaction: a backup with half a pair would be of two moments.
     let person = |name: &str| json!({"name": name, "class": 3, "sex": "male", "survived": true}).to_string();
-    let pair = format!("{}\n{}\n", person("Twin, Mr. A"), person("Twin, Mr. B"));
     let writer = async {
-        for _ in 0..40 {
+        for pair in 0..40 {
+            let pair = format!(
+                "{}\n{}\n",
+                person(&format!("Twin, Mr. A{pair}")),
+                person(&format!("Twin, Mr. B{pair}"))
+            );
             let request = axum::http::Request::post("/api/v1/passengers/import")
                 .header("content-type", "application/x-ndjson")
-                .body(axum::body::Body::from(pair.clone()))
+                .body(axum::body::Body::from(pair))
                 .unwrap();
             let answer = app.send(request).await;
             assert!(answer.text.contains("\"complete\":true"), "{}", answer.text);

@@ -222,7 +222,6 @@ fn ask(
         404 => place = "/api/v1/passengers/01890000-0000-7000-8000-000000000000".into(),
         412 => headers.push(("if-match", "\"x\"".into())),
         413 => headers.push(("content-length", (100 << 20).to_string())),
-        431 => headers.push(("x-long", "x".repeat(titanic::http::head::MOST_BYTES))),
         422 => body = json!({"class": 9}).to_string(),
         status => {
             assert!(status == success || matches!(status, 401 | 403 | 415 | 421 | 429 | 503), "{status}")

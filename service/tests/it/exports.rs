@@ -13,6 +13,7 @@ on_both_databases!(
     a_name_is_no_formula_in_a_table,
     nobody_is_imported_under_the_nil_uuid,
     an_export_can_be_imported_again_and_again,
+    lines_without_ids_can_be_sent_again,
     an_atomic_import_stores_all_lines_or_none,
     a_stream_that_breaks_counts_as_an_error,
     a_body_that_was_got_can_be_put_back,
@@ -119,6 +120,34 @@ async fn an_export_can_be_imported_again_and_again(app: App) {
     let summary = import(&app, "", lines).await;
     assert_eq!((&summary["imported"], &summary["skipped"]), (&json!(1), &json!(1308)));
     assert_eq!(app.get(&path).await.json()["name"], first["name"]);
+}
+
+/// Without ids what is said of a passenger is the key: sent twice, cut in the middle and sent again, atomic or not.
+async fn lines_without_ids_can_be_sent_again(app: App) {
+    let line = |name: &str, age: u8| {
+        json!({"name": name, "class": 3, "sex": "male", "age": age, "survived": false}).to_string()
+    };
+    let lines: Vec<_> = (0..1200).map(|number| line(&format!("Stoker {number}"), 30)).collect();
+    let whole = lines.join("\n");
+    let start = whole[..40_000].to_owned();
+    for expected in [&lines[..], &[]] {
+        let cut = stream::iter([Ok(start.clone()), Err("the line went dead")]);
+        let summary = import(&app, "", Body::from_stream(cut)).await;
+        assert_eq!((&summary["complete"], &summary["failed"]), (&json!(false), &json!(0)));
+        let known = summary["imported"].as_u64().unwrap() as usize;
+        assert_eq!(known > 300, !expected.is_empty(), "{summary}");
+        let summary = import(&app, "", whole.clone()).await;
+        let imported = expected.len().saturating_sub(known);
+        assert_eq!((&summary["imported"], &summary["skipped"]), (&json!(imported), &json!(1200 - imported)));
+        assert_eq!(total(&app).await, 2509);
+    }
+    for imported in [2, 0] {
+        // The same name and another age is another passenger; the same line twice is one.
+        let three = [line("Stoker 1", 31), line("Stoker 1", 32), line("Stoker 1", 31)].join("\n");
+        let summary = import(&app, "?atomic=true", three).await;
+        assert_eq!((&summary["imported"], &summary["skipped"]), (&json!(imported), &json!(3 - imported)));
+        assert_eq!(total(&app).await, 2511);
+    }
 }
 
 async fn an_atomic_import_stores_all_lines_or_none(app: App) {

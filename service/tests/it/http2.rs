@@ -165,10 +165,9 @@ async fn a_head_that_is_too_large_and_a_host_that_differs_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let program = Program::start(&folder, &[]).await;
     let (client, _served) = connect(&program).await;
-    for (length, code) in [(20_000, json!("head_too_large")), (60_000, Value::Null)] {
+    for (length, status) in [(20_000, 200), (60_000, 431)] {
         let large = request(Method::GET, "/api/hello").header("x-long", "x".repeat(length)).body(()).unwrap();
-        let (response, problem) = call(&client, large, None).await;
-        assert_eq!((response.status().as_u16(), &problem["code"]), (431, &code), "{length}");
+        assert_eq!(call(&client, large, None).await.0.status(), status, "{length}");
     }
     for (host, status) in [("carpathia", 400), ("a b", 400), ("Titanic", 200)] {
         let named = request(Method::GET, "/api/hello").header("host", host).body(()).unwrap();

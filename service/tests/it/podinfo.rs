@@ -36,7 +36,7 @@ async fn weakness_1_the_status_of_an_error_is_on_the_wire_and_in_the_metrics() {
 
 /// 2: the last spans were lost, logs were flushed before the servers had ended, and liveness turned red while draining.
 #[tokio::test]
-async fn weakness_2_the_last_spans_lines_and_measurements_arrive_and_a_draining_service_is_alive() {
+async fn weakness_2_the_last_spans_and_lines_arrive_and_a_draining_service_is_alive() {
     let collector = Collector::start().await;
     let folder = tempfile::tempdir().unwrap();
     let variables = [
@@ -63,10 +63,6 @@ async fn weakness_2_the_last_spans_lines_and_measurements_arrive_and_a_draining_
     let lines = collector.all("/v1/logs");
     for part in ["no longer ready; still serving", "/api/v1/passengers", "stopped"] {
         assert!(contains(&lines, part.as_bytes()), "{part}");
-    }
-    let measured = collector.all("/v1/metrics");
-    for part in ["http.server.request.duration", "db.client.operation.duration", "process.cpu.time"] {
-        assert!(contains(&measured, part.as_bytes()), "{part}");
     }
 }
 
@@ -115,14 +111,6 @@ async fn weakness_4_a_fault_has_a_target_an_end_an_owner_and_a_lock() {
     assert_eq!(app.operate(Method::DELETE, &one, Some(TOKEN), None).await.status, 204);
     assert_eq!(app.operate(Method::DELETE, &one, Some(TOKEN), None).await.status, 404);
     assert!(app.metrics().await.contains("titanic_faults_active{kind=\"error\"} 0"));
-    let audit = app.operate(Method::GET, "/audit", Some(TOKEN), None).await.json();
-    let actions: Vec<_> = audit["items"].as_array().unwrap().iter().map(|entry| &entry["action"]).collect();
-    assert_eq!(actions, ["fault_ended", "fault_ordered"]);
-    assert_eq!(
-        (&audit["items"][1]["by"], &audit["items"][1]["detail"]["id"]),
-        (&json!("the watch"), &fault["id"])
-    );
-    assert_eq!(app.operate(Method::GET, "/audit", None, None).await.status, 401);
 }
 
 /// 5: the environment, mounted secrets, profiles and a switch that ends the process were open to everybody.
@@ -150,12 +138,12 @@ async fn weakness_5_nothing_that_helps_an_attacker_is_open() {
     for path in ["/env", "/configs", "/panic", "/debug/pprof/"] {
         assert_eq!(app.operate(Method::GET, path, Some(TOKEN), None).await.status, 404, "{path}");
     }
-    for path in ["/faults", "/audit", "/log-level"] {
+    for path in ["/faults", "/log-level"] {
         assert_eq!(app.operate(Method::GET, path, None, None).await.status, 401, "{path}");
     }
     // There is no token that somebody forgot to change.
     let without = App::with(&[]).await;
-    for path in ["/faults", "/audit", "/log-level"] {
+    for path in ["/faults", "/log-level"] {
         assert_eq!(without.operate(Method::GET, path, Some(""), None).await.status, 404, "{path}");
     }
     for text in

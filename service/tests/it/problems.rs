@@ -3,7 +3,6 @@
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
-use titanic::http::head::{MOST_BYTES, MOST_FIELDS};
 
 use crate::app::App;
 use crate::program::until;
@@ -55,27 +54,6 @@ async fn bodies_are_read_strictly() {
         );
     }
     assert_eq!(app.get("/api/v1/passengers?total=true").await.json()["total"], 1309);
-}
-
-#[tokio::test]
-async fn a_head_beyond_the_limit_is_refused_and_its_largest_part_is_named() {
-    let app = App::new().await;
-    for path in ["/api/hello", "/api/v1/passengers", "/livez", "/nowhere"] {
-        let with = |fields: Vec<(String, String)>| {
-            let request = Request::get(path);
-            let request = fields.iter().fold(request, |request, (name, value)| request.header(name, value));
-            app.send(request.body(Body::empty()).unwrap())
-        };
-        let many = (0..=MOST_FIELDS).map(|number| (format!("x-{number}"), String::from("1"))).collect();
-        assert_eq!(with(many).await.problem(431), (String::from("head_too_large"), vec!["headers".into()]));
-        let long = vec![("x-short".into(), "a".into()), ("x-long".into(), "b".repeat(MOST_BYTES))];
-        assert_eq!(with(long).await.problem(431).1, ["x-long"], "{path}");
-        let room = MOST_BYTES - path.len() - "hosta".len() - "x-long".len();
-        let fits = vec![("host".into(), "a".into()), ("x-long".into(), "b".repeat(room))];
-        assert_ne!(with(fits).await.status, 431, "{path}");
-    }
-    let target = format!("/api/v1/passengers?name={}", "a".repeat(MOST_BYTES));
-    assert_eq!(app.get(&target).await.problem(431).1, ["target"]);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ const TOKEN: &str = "a-token-of-this-test";
 const TOKEN_SHA256: &str = "0fb7321b7012da4d334ad40240dee8a1ccb352cd6f2b22fbeaedd3978e1f556a";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_gets_every_signal_of_both_programs() {
+async fn a_collector_gets_what_both_programs_send() {
     let build = ["build", "--quiet", "--workspace", "--bin", "lookout", "--bin", "titanic"];
     workspace::must_succeed(workspace::cargo().args(build)).unwrap();
     let binaries = workspace::target_directory().unwrap().join("debug");
@@ -61,11 +61,6 @@ async fn a_collector_gets_every_signal_of_both_programs() {
         .until("a trace from an evaluation to the ledger", |received| stored(received).then_some(()))
         .await;
     receiver.until("metrics of the agent", |received| figures_of_the_agent(received).then_some(())).await;
-    receiver
-        .until("metrics of the service", |received| {
-            received.metric_names("titanic").get("http.server.request.duration").map(|_| ())
-        })
-        .await;
     receiver.until("lines of the service", |received| received.lines_of("titanic").next().map(|_| ())).await;
     receiver
         .until("a line of the agent within its trace", |received| {
@@ -91,7 +86,7 @@ fn start_service(binaries: &Path, folder: &Path, endpoint: &str) -> Running {
         command.env("DATABASE_URL", database).env("ENVIRONMENT", "demo");
         command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).env("OTEL_LOGS_EXPORTER", "otlp");
         // milliseconds
-        command.env("OTEL_METRIC_EXPORT_INTERVAL", "1000").env("OTEL_BSP_SCHEDULE_DELAY", "200");
+        command.env("OTEL_BSP_SCHEDULE_DELAY", "200");
     })
     .unwrap()
 }

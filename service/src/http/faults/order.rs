@@ -139,7 +139,7 @@ pub struct FaultOrder {
     pub unready: bool,
     /// The lifetime in seconds.
     pub ttl_seconds: u64,
-    /// The name of the operator, for the audit log.
+    /// The name of the operator, for the log.
     pub by: Option<String>,
 }
 

@@ -7,7 +7,7 @@
 mod landing;
 mod operation;
 mod page;
-mod schemas;
+pub(crate) mod schemas;
 
 use std::sync::Arc;
 
@@ -67,6 +67,10 @@ impl<S: Clone + Send + Sync + 'static> Described<S> {
     #[must_use]
     pub fn tagged(mut self, tag: &'static str, about: &'static str) -> Self {
         self.operations = self.operations.into_iter().map(|operation| operation.tagged(tag)).collect();
+        self.with_tag(tag, about)
+    }
+
+    fn with_tag(mut self, tag: &'static str, about: &'static str) -> Self {
         if !self.tags.iter().any(|(known, _)| *known == tag) {
             self.tags.push((tag, about));
         }
@@ -103,13 +107,6 @@ impl Described {
             self = self.with_tag(tag, about);
         }
         self.schemas(other.schemas)
-    }
-
-    fn with_tag(mut self, tag: &'static str, about: &'static str) -> Self {
-        if !self.tags.iter().any(|(known, _)| *known == tag) {
-            self.tags.push((tag, about));
-        }
-        self
     }
 
     /// Adds the document itself and the page that shows it, and returns the routes.

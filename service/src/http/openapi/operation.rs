@@ -115,7 +115,6 @@ fn about_problem(status: u16) -> &'static str {
         415 => "The body is of another media type.",
         421 => "The service does not answer under this host.",
         422 => "The body can be read but not used; the fields at fault are named.",
-        431 => "The head of the request is too large; the largest part of it is named.",
         429 => "Too many requests of this client; `Retry-After` says when to come again.",
         500 => "Our fault. Quote the request id when you report it.",
         507 => "The database has no space left; nothing was changed.",
@@ -140,7 +139,6 @@ impl Operation {
             body: None,
             answers: Vec::new(),
         };
-        let operation = operation.refuses(&[431]);
         if crate::http::probe_routes::is_probe(path) {
             operation
         } else {

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use uuid::Uuid;
+use sha2::{Digest as _, Sha256};
+use uuid::{Builder, Uuid};
 
 pub use super::values::{Age, Class, Fare, Name, Relatives, Sex};
 use crate::fields::{FieldError, Fields};
@@ -132,6 +133,22 @@ impl NewPassenger {
                 Err(errors)
             }
         }
+    }
+
+    /// Returns a digest of everything that the client said.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        // Text and numbers only: this cannot fail.
+        Sha256::digest(serde_json::to_vec(self).unwrap_or_default()).into()
+    }
+
+    /// Returns the id of a passenger that was imported without one. Passengers of whom the same is said have the same, so
+    /// that lines which are sent again add nobody.
+    #[must_use]
+    pub fn natural_id(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(self.digest()).for_each(|(to, from)| *to = from);
+        Builder::from_custom_bytes(bytes).into_uuid()
     }
 
     /// The passenger after a JSON merge patch (RFC 7396), or every field that would then be wrong. A field that is set to

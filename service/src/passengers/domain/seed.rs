@@ -1,30 +1,17 @@
 //! The 1,309 passengers that an empty database is loaded with.
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::model::{Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Sex, Stamp};
+use super::model::{NewPassenger, Passenger, Stamp};
+use crate::fields::sentence;
 
 const LIST: &str = include_str!("../../../data/passengers.csv");
 
 /// Milliseconds since the Unix epoch of 1 January 2026, where the ids of the list begin.
 const FIRST_ID_MS: u64 = 1_767_225_600_000;
-
-#[derive(Debug, Deserialize)]
-struct Row {
-    name: String,
-    passenger_class: i64,
-    sex: String,
-    age: Option<f64>,
-    /// The list at hand has none.
-    #[serde(default)]
-    fare: Option<f64>,
-    siblings_or_spouses_aboard: i64,
-    parents_or_children_aboard: i64,
-    survived: bool,
-}
 
 /// The reason for which the list cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +31,7 @@ pub enum SeedError {
         /// Counted from 1, without the header.
         row: usize,
         /// The expected value.
-        expected: &'static str,
+        expected: String,
     },
 }
 
@@ -57,27 +44,17 @@ pub(in crate::passengers) fn passengers() -> Result<Vec<Passenger>, SeedError> {
     let mut reader = csv::Reader::from_reader(LIST.as_bytes());
     // The same stamps everywhere, too: an entity tag read from one installation holds in the next.
     let since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_millis(FIRST_ID_MS.cast_signed());
-    let rows = reader.deserialize::<Row>().zip(1_usize..);
+    let rows = reader.deserialize::<Map<String, Value>>().zip(1_usize..);
     rows.map(|(read, row)| {
-        let read = read.map_err(|source| SeedError::Row { row, source })?;
-        let id = stable_id(row, &read.name);
-        let details = details(read).map_err(|expected| SeedError::Value { row, expected })?;
-        Ok(Passenger { id, details, stamp: Stamp::first(since) })
+        let mut fields = read.map_err(|source| SeedError::Row { row, source })?;
+        // The list leaves empty what nobody knows.
+        fields.retain(|_, value| value.as_str() != Some(""));
+        let details = NewPassenger::from_json(fields);
+        let details =
+            details.map_err(|errors| SeedError::Value { row, expected: sentence("a passenger", &errors) })?;
+        Ok(Passenger { id: stable_id(row, details.name.as_str()), details, stamp: Stamp::first(since) })
     })
     .collect()
-}
-
-fn details(row: Row) -> Result<NewPassenger, &'static str> {
-    Ok(NewPassenger {
-        name: Name::from_stored(row.name)?,
-        class: Class::try_new(row.passenger_class)?,
-        sex: row.sex.parse::<Sex>()?,
-        age: row.age.map(Age::try_new).transpose()?,
-        fare: row.fare.map(Fare::try_new).transpose()?,
-        siblings_or_spouses_aboard: Relatives::try_new(row.siblings_or_spouses_aboard)?,
-        parents_or_children_aboard: Relatives::try_new(row.parents_or_children_aboard)?,
-        survived: row.survived,
-    })
 }
 
 fn stable_id(row: usize, name: &str) -> Uuid {

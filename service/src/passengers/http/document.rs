@@ -4,6 +4,7 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::idempotency;
+use crate::http::openapi::schemas::{complete, id, map, object, parameter, reference};
 use crate::http::openapi::{Answer, Operation};
 use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
 use crate::passengers::domain::values::{Age, Fare, Name, Relatives};
@@ -15,10 +16,6 @@ const FARE: &str = "Pounds, as the client says who adds the passenger. The publi
 const ONE: &str = "/api/v1/passengers/{id}";
 /// The operations on a passenger whose id is known.
 const NEXT: [&str; 4] = ["getPassenger", "replacePassenger", "patchPassenger", "deletePassenger"];
-
-fn schema(name: &str) -> Value {
-    json!({"$ref": format!("#/components/schemas/{name}")})
-}
 
 pub(super) fn list() -> Operation {
     let age = || json!({"type": "number", "minimum": 0, "maximum": Age::MOST});
@@ -61,13 +58,13 @@ pub(super) fn list() -> Operation {
             "All parameters must hold together. A parameter that is not known, or given twice, is an error.",
         )
         .parameters(parameters)
-        .answers(Answer::new(200, "A page of passengers.").json(schema("PassengerPage")))
+        .answers(Answer::new(200, "A page of passengers.").json(reference("PassengerPage")))
         .refuses(&[400])
 }
 
 pub(super) fn create() -> Operation {
     let made = Answer::new(201, "The passenger as stored.")
-        .json(schema("Passenger"))
+        .json(reference("Passenger"))
         .header("location", "Where the passenger is.")
         .header("etag", "The state of the passenger.")
         .may_have(
@@ -77,7 +74,8 @@ pub(super) fn create() -> Operation {
         .leads_to(&NEXT);
     let pattern =
         format!("^([A-Za-z0-9._:~-]{{1,{0}}}|\"[A-Za-z0-9._:~-]{{1,{0}}}\")$", idempotency::MOST_CHARS);
-    let key = header(
+    let key = parameter(
+        "header",
         "Idempotency-Key",
         "A name for this request, new for each. When the answer was lost, send the same again: within 24 hours it gets the \
          first answer, and nobody comes aboard twice.",
@@ -86,7 +84,7 @@ pub(super) fn create() -> Operation {
     Operation::new(Method::POST, ALL, "createPassenger", "Add a passenger")
         .needs(WRITE)
         .parameters([key])
-        .body("application/json", schema("NewPassenger"))
+        .body("application/json", reference("NewPassenger"))
         .answers(made)
         .refuses(&[409, 422])
 }
@@ -100,7 +98,8 @@ pub(super) fn import() -> Operation {
             "NDJSON in, NDJSON out: an `error` for each line that cannot be used, `progress` after each batch that was \
              stored, a `summary` at the end. What `progress` counts stays, whatever happens next: its status is 200 before the \
              end is known, and `complete` in the summary tells it. An atomic import is answered at its end, with a summary or \
-             a problem. A line may have an `id`: one that is known is skipped, so that an import can be repeated.",
+             a problem. An import can be repeated: a line with a known `id` is skipped, and so is a line without an `id` if \
+             one was imported that said the same.",
         )
         .needs(IMPORT)
         .parameters([query(
@@ -138,7 +137,7 @@ pub(super) fn stats() -> Operation {
         "Count the saved by class, sex and age",
     )
     .reads(READ)
-    .answers(Answer::new(200, "Everyone, and every group.").json(schema("Stats")))
+    .answers(Answer::new(200, "Everyone, and every group.").json(reference("Stats")))
 }
 
 pub(super) fn get() -> Operation {
@@ -155,7 +154,7 @@ pub(super) fn replace() -> Operation {
     one(Method::PUT, "replacePassenger", "Replace a passenger")
         .needs(WRITE)
         .details("A body that was read before can be put back: its `version` and `updated_at` are ignored.")
-        .body("application/json", schema("PassengerReplacement"))
+        .body("application/json", reference("PassengerReplacement"))
         .answers(passenger("The passenger as stored."))
         .refuses(&[409, 422])
 }
@@ -164,7 +163,7 @@ pub(super) fn patch() -> Operation {
     one(Method::PATCH, "patchPassenger", "Change some fields of a passenger")
         .details("A JSON merge patch (RFC 7396): `null` takes a field away, where it may be missing.")
         .needs(WRITE)
-        .body("application/merge-patch+json", schema("PassengerPatch"))
+        .body("application/merge-patch+json", reference("PassengerPatch"))
         .answers(passenger("The passenger as stored."))
         .refuses(&[409, 422])
 }
@@ -177,39 +176,31 @@ pub(super) fn delete() -> Operation {
 }
 
 fn passenger(about: &'static str) -> Answer {
-    Answer::new(200, about).json(schema("Passenger")).header("etag", "The state of the passenger.")
+    Answer::new(200, about).json(reference("Passenger")).header("etag", "The state of the passenger.")
 }
 
-fn one(method: Method, id: &'static str, summary: &'static str) -> Operation {
-    let path = json!({
-        "name": "id", "in": "path", "required": true, "description": "The id of a passenger.",
-        "schema": {"type": "string", "format": "uuid"}
-    });
+fn one(method: Method, name: &'static str, summary: &'static str) -> Operation {
     let tag = "(W/)?\"[!#-+.-~-]*\"";
     let pattern = format!("^{tag}(, ?{tag}){{0,31}}$");
     let tags = || json!({"anyOf": [{"const": "*"}, {"type": "string", "pattern": pattern}]});
-    Operation::new(method, ONE, id, summary)
+    Operation::new(method, ONE, name, summary)
         .parameters([
-            path,
-            header("If-Match", "Only in one of these states.", tags()),
-            header("If-None-Match", "In none of these states.", tags()),
+            id("The id of a passenger."),
+            parameter("header", "If-Match", "Only in one of these states.", tags()),
+            parameter("header", "If-None-Match", "In none of these states.", tags()),
         ])
         .refuses(&[400, 404, 412])
 }
 
 fn query(name: &str, about: &str, schema: Value) -> Value {
-    json!({"name": name, "in": "query", "description": about, "schema": schema})
-}
-
-fn header(name: &str, about: &str, schema: Value) -> Value {
-    json!({"name": name, "in": "header", "description": about, "schema": schema})
+    parameter("query", name, about, schema)
 }
 
 /// The schemas of this noun.
 pub(super) fn schemas() -> Map<String, Value> {
     let mut passenger = details(false);
     passenger.extend(map(json!({
-        "id": {"type": "string", "format": "uuid", "description": "UUID v7: ids sort by when they were made."},
+        "id": {"type": "string", "format": "uuid", "description": "UUID v7, which sorts by when it was made; v8 of those imported without an `id`."},
         "version": {"type": "integer", "minimum": 1, "description": "One more with each change."},
         "updated_at": {"type": "string", "format": "date-time", "description": "When it last changed."}
     })));
@@ -220,11 +211,11 @@ pub(super) fn schemas() -> Map<String, Value> {
             property.insert(String::from("readOnly"), json!(true));
         }
     }
-    let page = map(json!({
-        "items": {"type": "array", "items": schema("Passenger"), "maxItems": MOST_LIMIT},
+    let page = json!({
+        "items": {"type": "array", "items": reference("Passenger"), "maxItems": MOST_LIMIT},
         "next_cursor": {"type": ["string", "null"], "description": "Where the next page goes on, if there is one."},
         "total": {"type": "integer", "minimum": 0, "description": "How many there are in all; with `total=true`."}
-    }));
+    });
     map(json!({
         "NewPassenger": object(details(false), &["name", "class", "sex", "survived"]),
         "PassengerReplacement": object(replacement, &["name", "class", "sex", "survived"]),
@@ -250,20 +241,6 @@ fn details(patch: bool) -> Map<String, Value> {
         "parents_or_children_aboard": relatives("Parents or children aboard."),
         "survived": {"type": "boolean"}
     }))
-}
-
-fn map(value: Value) -> Map<String, Value> {
-    if let Value::Object(map) = value { map } else { Map::new() }
-}
-
-fn object(properties: Map<String, Value>, required: &[&str]) -> Value {
-    json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties})
-}
-
-/// An object of which nothing is ever missing.
-fn complete(properties: Map<String, Value>) -> Value {
-    let names: Vec<_> = properties.keys().cloned().collect();
-    object(properties, &names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn stats_schema() -> Value {

@@ -4,7 +4,6 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
 use super::Context;
@@ -64,12 +63,12 @@ pub(super) fn key_of(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Refuses a key where it would promise what cannot be kept: an import is stored in parts, and its answer is a stream.
+/// Refuses a key where it would promise the first answer again: that of an import is a stream. Its lines can be sent again.
 pub(super) fn refuse_key(headers: &HeaderMap) -> Result<(), Problem> {
     if !headers.contains_key(&IDEMPOTENCY_KEY) {
         return Ok(());
     }
-    let detail = "cannot be kept for an import; leave it out";
+    let detail = "is not kept for an import, which can be sent again without; leave it out";
     Err(Problem::bad_header(FieldError::new(IDEMPOTENCY_KEY.as_str(), detail)))
 }
 
@@ -86,8 +85,7 @@ pub(super) async fn create_once(
     key: String,
     details: NewPassenger,
 ) -> Result<Response, Problem> {
-    let wanted = serde_json::to_vec(&details).unwrap_or_default();
-    let fingerprint = hex::encode(Sha256::digest(wanted));
+    let fingerprint = hex::encode(details.digest());
     let request = Repeatable { client: holder.unwrap_or_default(), key, fingerprint };
     let work = async move { carry_out(&shared, &request, details).await };
     tokio::spawn(work.in_current_span()).await.unwrap_or_else(|_| Err(Problem::internal()))

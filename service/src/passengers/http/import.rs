@@ -136,7 +136,7 @@ struct Import {
 struct Counts {
     lines: u64,
     imported: u64,
-    /// Lines whose id was known. They change nothing.
+    /// Lines whose passenger was known. They change nothing.
     skipped: u64,
     failed: u64,
 }

@@ -9,40 +9,17 @@ mod import;
 mod lines;
 mod routes;
 
-use std::ops::Deref;
-
-use axum::extract::FromRef;
-
 use super::Store;
 use crate::http::access::permission;
 use crate::http::openapi::Described;
-use crate::http::{Parts, Shared};
+use crate::http::{Entity, Shared};
 
 permission!("Proof that the client may read passengers.", Reader, crate::passengers::READ);
 permission!("Proof that the client may change one passenger.", Writer, crate::passengers::WRITE);
 permission!("Proof that the client may add many passengers at once.", Importer, crate::passengers::IMPORT);
 
-/// The state of the handlers. Cheap to clone.
-#[derive(Clone)]
-pub struct Context {
-    shared: Shared,
-    /// The passengers.
-    pub store: Store,
-}
-
-impl Deref for Context {
-    type Target = Parts;
-
-    fn deref(&self) -> &Parts {
-        &self.shared
-    }
-}
-
-impl FromRef<Context> for Shared {
-    fn from_ref(context: &Context) -> Self {
-        context.shared.clone()
-    }
-}
+/// The state of the handlers.
+type Context = Entity<Store>;
 
 /// Returns the routes with their descriptions and schemas. Their handlers lack their state.
 #[must_use]
@@ -52,5 +29,5 @@ pub fn described() -> Described<Context> {
 
 /// Returns the routes with their state.
 pub fn routes(shared: &Shared) -> Described {
-    described().with_state(Context { shared: shared.clone(), store: Store::new(shared.database.clone()) })
+    described().with_state(Entity::new(shared, Store::new))
 }

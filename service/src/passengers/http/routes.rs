@@ -78,7 +78,7 @@ async fn read(
     let tag = passenger.stamp.entity_tag();
     precondition.admits(&tag)?;
     if precondition.has(&tag) {
-        return Ok(tagged(StatusCode::NOT_MODIFIED.into_response(), &passenger));
+        return Ok(with_tag(StatusCode::NOT_MODIFIED.into_response(), &tag));
     }
     Ok(shown(StatusCode::OK, passenger))
 }
@@ -158,10 +158,6 @@ async fn stats(State(shared): State<Context>, _reader: Reader) -> Result<Json<Va
 fn shown(status: StatusCode, passenger: Passenger) -> Response {
     let tag = passenger.stamp.entity_tag();
     with_tag((status, Json(passenger)).into_response(), &tag)
-}
-
-fn tagged(response: Response, passenger: &Passenger) -> Response {
-    with_tag(response, &passenger.stamp.entity_tag())
 }
 
 fn with_tag(mut response: Response, tag: &str) -> Response {

@@ -37,7 +37,7 @@ impl Store {
     }
 
     /// Adds many passengers, all of them or none, and returns how many were new. One with an id that is known is left as it
-    /// is, so that an import can be repeated. One without an id gets a new one.
+    /// is, so that an import can be repeated. One without an id gets one that follows from what is said of it.
     pub async fn create_all(
         &self,
         all: Vec<(Option<Uuid>, NewPassenger)>,
@@ -46,16 +46,10 @@ impl Store {
         let stamp = Stamp::first(now);
         let passengers = all.into_iter();
         let passengers: Vec<_> = passengers
-            .map(|(id, details)| Passenger { id: id.unwrap_or_else(Uuid::now_v7), details, stamp })
+            .map(|(id, details)| Passenger { id: id.unwrap_or_else(|| details.natural_id()), details, stamp })
             .collect();
         let mut tx = self.db.begin(Purpose::Change).await.map_err(doing("adding passengers"))?;
-        let mut added = 0;
-        for rows in passengers.chunks(ROWS) {
-            let mut insert = insert_of(rows);
-            insert.text(" on conflict (id) do nothing");
-            let insert = if rows.len() == ROWS { insert } else { insert.unprepared() };
-            added += tx.execute(insert).await.map_err(doing("adding passengers"))?;
-        }
+        let added = insert_all(&mut tx, &passengers).await?;
         tx.commit().await.map_err(doing("adding passengers"))?;
         Ok(added)
     }
@@ -138,13 +132,16 @@ impl Store {
     }
 }
 
-async fn insert_all(tx: &mut Tx, passengers: &[Passenger]) -> Result<(), StoreError> {
+/// Adds passengers and returns how many were new. One with an id that is known is left as it is.
+async fn insert_all(tx: &mut Tx, passengers: &[Passenger]) -> Result<u64, StoreError> {
+    let mut added = 0;
     for rows in passengers.chunks(ROWS) {
-        let insert = insert_of(rows);
+        let mut insert = insert_of(rows);
+        insert.text(" on conflict (id) do nothing");
         let insert = if rows.len() == ROWS { insert } else { insert.unprepared() };
-        tx.execute(insert).await.map_err(doing("adding passengers"))?;
+        added += tx.execute(insert).await.map_err(doing("adding passengers"))?;
     }
-    Ok(())
+    Ok(added)
 }
 
 pub(super) fn insert_of(passengers: &[Passenger]) -> Statement {
