@@ -18,8 +18,9 @@ use super::{Phases, Reason, Verdict};
 /// 4.4 µs a byte (`[ab]*a[ab]{300}c`, an optimised build), so these take 18 ms; usual ones take 1 to 10 ns a byte.
 const SEARCHED_INLINE: usize = 4 * 1024;
 
-/// Searches on threads of their own at once.
-const MOST_SEARCHES: usize = 4;
+/// Searches on threads of their own at once. Each may hold a body of 8 MiB and five times that as JSON, and keeps a processor
+/// busy.
+const MOST_SEARCHES: usize = 2;
 
 /// A judgement, with the values that were taken out of the answer before a failure. Each has its place among the
 /// variables.

@@ -23,6 +23,8 @@ impl Lookout {
         let mut child = Command::new(BINARY)
             .args(["run", "--log", "json", "-c"])
             .arg(config)
+            // one heap for all threads, as the allocator of the image (musl) has it: glibc keeps one for each
+            .env("MALLOC_ARENA_MAX", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
