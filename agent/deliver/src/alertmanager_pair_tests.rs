@@ -225,8 +225,9 @@ async fn one_of_a_pair_whose_clock_is_ten_minutes_off_starts_and_ends_alerts_wit
         assert_eq!((one.alerts.len(), &one.alerts), (1, &other.alerts));
         let firing = || notified(&recorder).get(&name).is_some_and(|all| all[0] == "firing");
         until("it is notified", firing).await;
-        // the other one leaves the first a second to notify, and nothing tells that it is over
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        // one of them leaves the other a moment to notify
+        first.has_decided().await;
+        second.has_decided().await;
         manager.deliver(&delivery(&resolved)).await.unwrap();
         manager.refresh(std::slice::from_ref(&resolved)).await.unwrap();
         first.has(&[]).await;

@@ -111,7 +111,8 @@ impl Alertmanager {
             Some([own, other]) => command
                 .arg(format!("--cluster.listen-address={own}"))
                 .arg(format!("--cluster.peer={other}"))
-                .args(["--cluster.peer-timeout=1s", "--cluster.settle-timeout=1s"]),
+                .args(["--cluster.peer-timeout=250ms", "--cluster.gossip-interval=50ms"])
+                .arg("--cluster.settle-timeout=1s"),
         };
         if place.tls {
             command.arg(format!("--web.config.file={folder}/web.yml"));
@@ -141,13 +142,28 @@ impl Alertmanager {
         self.place
     }
 
-    /// Returns how many alerts it has refused.
-    async fn refused(&self) -> f64 {
+    async fn metric(&self, series: &str) -> f64 {
         let text =
             self.client.get(format!("{}/metrics", self.base)).send().await.unwrap().text().await.unwrap();
-        let line =
-            text.lines().find(|line| line.starts_with("alertmanager_alerts_invalid_total{version=\"v2\"}"));
-        line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series}")).parse().unwrap()
+    }
+
+    /// Returns how many alerts it has refused.
+    async fn refused(&self) -> f64 {
+        self.metric("alertmanager_alerts_invalid_total{version=\"v2\"}").await
+    }
+
+    /// Waits until it has decided whether to notify of what is active: each flush asks the log of notifications once, after
+    /// it left the other instance its time. What ends in that time is notified as active once more.
+    pub(super) async fn has_decided(&self) {
+        const ASKED: &str = "alertmanager_nflog_queries_total";
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        let before = self.metric(ASKED).await;
+        while self.metric(ASKED).await <= before {
+            assert!(tokio::time::Instant::now() < deadline, "no flush of {}", self.base);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Waits until exactly the alerts of these SLOs are active.
