@@ -1,5 +1,7 @@
 //! Trace context of a probe.
 
+use core::fmt::Write as _;
+
 use http::header::HeaderName;
 use opentelemetry::trace::TraceContextExt as _;
 use tracing::Span;
@@ -29,14 +31,20 @@ impl Traced {
             return Self { trace_id: known.trace_id().to_string(), span_id: known.span_id().to_string() };
         }
         // all zero is not allowed
-        Self {
-            trace_id: format!("{:016x}{:016x}", random.next(), random.next().max(1)),
-            span_id: format!("{:016x}", random.next().max(1)),
-        }
+        let trace = u128::from(random.next()) << 64 | u128::from(random.next().max(1));
+        Self { trace_id: hex::<32>(trace), span_id: hex::<16>(u128::from(random.next().max(1))) }
     }
 
     /// The header of W3C Trace Context. Always marked as sampled: a probe is rare, and the one that fails is wanted.
     pub(super) fn header(&self) -> String {
-        format!("00-{}-{}-01", self.trace_id, self.span_id)
+        ["00-", &self.trace_id, "-", &self.span_id, "-01"].concat()
     }
+}
+
+/// Returns the last `DIGITS` hex digits of a number.
+fn hex<const DIGITS: usize>(number: u128) -> String {
+    let mut text = String::with_capacity(DIGITS);
+    // writing to a string cannot fail
+    let _ = write!(text, "{number:0DIGITS$x}");
+    text
 }

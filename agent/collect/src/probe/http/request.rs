@@ -136,10 +136,7 @@ fn is_same_origin(one: &Url, other: &Url) -> bool {
 
 /// Host and port as a request names them.
 fn host(url: &Url) -> Option<String> {
-    Some(match (url.host_str()?, url.port()) {
-        (host, Some(port)) => format!("{host}:{port}"),
-        (host, None) => host.to_owned(),
-    })
+    url.host().map(|_| url[Position::BeforeHost..Position::AfterPort].to_owned())
 }
 
 /// Headers of a target; none when one of them cannot be sent.
