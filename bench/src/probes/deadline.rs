@@ -93,12 +93,12 @@ async fn serve(listener: TcpListener, peer: Peer, held: Held) {
 /// Notes how long the other end holds a connection.
 async fn hold(mut stream: TcpStream, peer: Peer, began: Instant, held: Held) {
     let (mut reader, mut writer) = stream.split();
-    let read = async {
-        let mut bytes = [0; 1024];
-        while reader.read(&mut bytes).await.is_ok_and(|count| count > 0) {}
-    };
+    let mut bytes = [0; 1024];
+    // an answer that comes before its request ends the probe
+    let is_asked = reader.read(&mut bytes).await.is_ok_and(|count| count > 0);
+    let read = async { while is_asked && reader.read(&mut bytes).await.is_ok_and(|count| count > 0) {} };
     let write = async {
-        let mut sent = peer == Peer::Dripping && writer.write_all(ENDLESS).await.is_ok();
+        let mut sent = is_asked && peer == Peer::Dripping && writer.write_all(ENDLESS).await.is_ok();
         let mut drip = interval(DRIP);
         while sent {
             drip.tick().await;
