@@ -63,6 +63,11 @@ async fn half_sent_bodies_keep_nobody_out() {
     let mut held = Vec::new();
     for _ in 0..2 {
         held.extend(join_all((0..8).map(|_| send(&program.address, &half))).await);
+        // Each takes a permit for the moment until its body is waited for.
+        until("the permits are back", async || {
+            (program.status("/api/v1/passengers?limit=1").await == Some(200)).then_some(())
+        })
+        .await;
         for _ in 0..2 {
             assert_eq!(program.status("/api/v1/passengers?limit=1").await, Some(200));
             let url = format!("{}/api/v1/passengers", program.address);
