@@ -21,7 +21,7 @@ const LINE_LIMIT: usize = 4096;
 /// Fails when the file cannot be read; else the first line that is wrong.
 pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, LoadError> {
     let mut columns: Option<Columns> = None;
-    let mut kept = Kept { bounds, counts: Vec::new() };
+    let mut kept = BoundedCounts { bounds, counts: Vec::new() };
     each_line(path, |line| match line {
         // most lines of a long file, a year of which has three million
         Line::Ahead(bytes) => {
@@ -45,12 +45,12 @@ pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, LoadError
 }
 
 /// Counts of a file within the bounds.
-struct Kept {
+struct BoundedCounts {
     bounds: Bounds,
     counts: Vec<(i64, Counts)>,
 }
 
-impl Kept {
+impl BoundedCounts {
     fn keep(&mut self, at: Timestamp, row: Counts) -> Result<(), String> {
         if !self.bounds.contain(at) {
             return Ok(());

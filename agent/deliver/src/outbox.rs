@@ -3,7 +3,7 @@
 //! All state is in the ledger: deliveries that are due, attempts and results. So a restart continues where the last
 //! process was stopped or killed.
 
-mod elsewhere;
+mod overdue;
 mod sender;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -54,7 +54,7 @@ pub async fn run(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationTo
     // a refresh or a read that hangs delays no delivery
     tokio::join!(
         deliver(Arc::clone(&receiver), ports.clone(), stop.clone()),
-        elsewhere::run(receiver.name().to_owned(), ports.clone(), stop.clone()),
+        overdue::run(receiver.name().to_owned(), ports.clone(), stop.clone()),
         refresh(Arc::clone(&receiver), ports, stop.clone()),
         read_back(receiver, stop)
     );

@@ -4,7 +4,7 @@ use crate::alert::{AlertInput, AlertState};
 use crate::assessment::Assessment;
 use crate::condition_assessment::ConditionAssessment;
 use crate::data_state::DataState;
-use crate::incident::{self, Cause, Latest, Open, Resolved, Transition, Wanted};
+use crate::incident::{self, Cause, IncidentInput, Latest, Open, Resolved, Transition};
 use crate::policy::Policy;
 use crate::slot::Slot;
 use crate::status::Status;
@@ -247,7 +247,7 @@ impl AlertStates {
         firing.map(|(condition, _)| condition.severity).max()
     }
 
-    fn wanted_for_burn(&self, policy: &Policy, before: &Self, assessment: &Assessment) -> Wanted {
+    fn wanted_for_burn(&self, policy: &Policy, before: &Self, assessment: &Assessment) -> IncidentInput {
         let at = assessment.at;
         let firing = self.tiers.iter().zip(&assessment.tiers).filter(|(alert, _)| alert.firing);
         let started = firing.clone().filter_map(|(_, tier)| tier.since).min();
@@ -260,7 +260,7 @@ impl AlertStates {
         let longest = same.map(|tier| tier.short).max();
         let reopens = longest.unwrap_or(assessment.present.measured.window).as_seconds();
         let recovered = let_go.filter_map(|(_, tier)| tier.recovered).max();
-        Wanted {
+        IncidentInput {
             severity: severity.max(self.firing_conditions(policy, Cause::Burn)),
             at,
             started: started.or(assessment.present.since).unwrap_or(at),
@@ -275,14 +275,14 @@ impl AlertStates {
         before: &Self,
         assessment: &Assessment,
         data_are_missing: bool,
-    ) -> Wanted {
+    ) -> IncidentInput {
         let at = assessment.at;
         let missing = data_are_missing
             || before.latest(Cause::DataMissing).open().is_some() && assessment.state.lacks_data();
         let severity = policy.data_alert.filter(|_| missing);
         let last_observed = assessment.last_observed;
         let reopens = policy.grid.slots_in(policy.data_alert_seconds());
-        Wanted {
+        IncidentInput {
             severity: severity.max(self.firing_conditions(policy, Cause::DataMissing)),
             at,
             started: last_observed.map_or(at, |last| last.plus(1)),
@@ -300,14 +300,14 @@ impl AlertStates {
         before: &Self,
         assessment: &Assessment,
         cause: Cause,
-    ) -> Wanted {
+    ) -> IncidentInput {
         let at = assessment.at;
         let seen = || assessment.conditions.iter().filter(|seen| seen.condition.cause() == cause);
         // an incident reopens as long as its alert would have looked back
         let reach = |seen: &ConditionAssessment| seen.condition.window().map_or(0, Window::as_seconds);
         let reopens = policy.grid.slots_in(seen().map(reach).max().unwrap_or(0));
         let recovered = before.latest(cause).open().and(seen().filter_map(|seen| seen.last).max());
-        Wanted {
+        IncidentInput {
             severity: self.firing_conditions(policy, cause),
             at,
             started: seen().filter_map(|seen| seen.since).min().unwrap_or(at),

@@ -145,7 +145,7 @@ impl Latest {
 
 /// The input of an incident at the end of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted {
+pub struct IncidentInput {
     /// The severity that its alerts ask for; `None` when no alert fires.
     pub severity: Option<Severity>,
     /// The slot that has ended.
@@ -177,7 +177,7 @@ pub struct Transition {
 
 /// Returns the next state of the incident of a cause.
 #[must_use]
-pub fn advance(cause: Cause, latest: Latest, wanted: Wanted) -> (Latest, Option<Transition>) {
+pub fn advance(cause: Cause, latest: Latest, wanted: IncidentInput) -> (Latest, Option<Transition>) {
     let at = wanted.at;
     let tell = |change, incident, recovered| {
         let reopens_until = (change == Change::Resolved).then_some(wanted.reopens_until);

@@ -86,7 +86,7 @@ pub use evaluator::Evaluator;
 pub use event_rate::{EventRate, InvalidRate, OUTAGE_EVENTS, PromiseBound};
 pub use guard::{Guard, HoldReason};
 pub use history::{History, PLAUSIBLE_PER_SECOND, Recorded};
-pub use incident::{Cause, Change, Latest, Open, Resolved, Transition, Wanted, advance};
+pub use incident::{Cause, Change, IncidentInput, Latest, Open, Resolved, Transition, advance};
 pub use level::{MIN_COARSE_CELLS, QUARTER_ALIGNED_ABOVE, QUARTER_HOUR, SLOT_WINDOW_LIMIT};
 pub use method::Method;
 pub use objective::{BurnFactor, InvalidFactor, InvalidObjective, Objective};

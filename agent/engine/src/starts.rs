@@ -6,7 +6,7 @@ use crate::slot::{Grid, Slot};
 use crate::window::Window;
 
 /// Most slots with a start that are kept. More of them within one window change no decision.
-const KEPT: usize = 256;
+const MAX_SLOTS: usize = 256;
 
 /// The latest slots in which a process started, with the number of starts.
 #[derive(Debug, Clone, Default)]
@@ -21,7 +21,7 @@ impl Starts {
             Some((_, counted)) => *counted = counted.saturating_add(starts),
             None => self.slots.push_back((slot, starts)),
         }
-        if self.slots.len() > KEPT {
+        if self.slots.len() > MAX_SLOTS {
             self.slots.pop_front();
         }
     }

@@ -20,7 +20,7 @@ const COVERED: f64 = 0.95;
 const COMPARED: i64 = 4;
 
 /// The quarters that are kept: a week, the hour before it, a change of clocks, and the quarter that goes on.
-const KEPT: usize = 7 * 96 + 4 + 8 + 1;
+const MAX_QUARTERS: usize = 7 * 96 + 4 + 8 + 1;
 
 /// Events of the last hour, and of the same hour a week before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +49,12 @@ pub(crate) struct Traffic {
 
 impl Traffic {
     pub(crate) fn new(at_seconds: i64) -> Self {
-        Self { quarters: vec![0; KEPT], newest: at_seconds.div_euclid(QUARTER_HOUR), distance: WEEK }
+        Self { quarters: vec![0; MAX_QUARTERS], newest: at_seconds.div_euclid(QUARTER_HOUR), distance: WEEK }
     }
 
     /// The first instant, in seconds since the epoch, whose events matter.
     pub(crate) const fn reaches_back_to(&self) -> i64 {
-        self.newest.saturating_sub(KEPT as i64 - 1).saturating_mul(QUARTER_HOUR)
+        self.newest.saturating_sub(MAX_QUARTERS as i64 - 1).saturating_mul(QUARTER_HOUR)
     }
 
     /// Sets the seconds to the same hour a week before.
@@ -66,7 +66,7 @@ impl Traffic {
     pub(crate) fn record(&mut self, at_seconds: i64, events: u64) {
         let quarter = at_seconds.div_euclid(QUARTER_HOUR);
         self.advance(quarter);
-        if self.newest.saturating_sub(quarter) < KEPT as i64
+        if self.newest.saturating_sub(quarter) < MAX_QUARTERS as i64
             && let Some(kept) = self.quarters.get_mut(index(quarter))
         {
             *kept = kept.saturating_add(events);
@@ -74,7 +74,7 @@ impl Traffic {
     }
 
     fn advance(&mut self, quarter: i64) {
-        let passed = quarter.saturating_sub(self.newest).clamp(0, KEPT as i64);
+        let passed = quarter.saturating_sub(self.newest).clamp(0, MAX_QUARTERS as i64);
         for n in 0..passed {
             if let Some(kept) = self.quarters.get_mut(index(quarter.saturating_sub(n))) {
                 *kept = 0;
@@ -96,7 +96,7 @@ impl Traffic {
     fn sum(&self, end: i64) -> u64 {
         let kept = |quarter: i64| {
             let age = self.newest.saturating_sub(quarter);
-            let known = (0..KEPT as i64).contains(&age);
+            let known = (0..MAX_QUARTERS as i64).contains(&age);
             self.quarters.get(index(quarter)).copied().filter(|_| known).unwrap_or(0)
         };
         (1..=COMPARED).map(|n| kept(end.saturating_sub(n))).fold(0, u64::saturating_add)
@@ -108,7 +108,7 @@ impl Traffic {
 }
 
 fn index(quarter: i64) -> usize {
-    usize::try_from(quarter.rem_euclid(KEPT as i64)).unwrap_or(0)
+    usize::try_from(quarter.rem_euclid(MAX_QUARTERS as i64)).unwrap_or(0)
 }
 
 #[cfg(test)]

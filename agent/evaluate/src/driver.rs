@@ -29,7 +29,7 @@ use super::exclusion::{self, Exclusion, Exclusions};
 use super::implausible::Shown;
 use super::ledger_watch::{self, LedgerWatch};
 use super::notice::{self, Context};
-use super::status::{self, Kept};
+use super::status::{self, SloState};
 use super::{SloStatus, Snapshot, rehearsal};
 use lookout_collect::probe::Pauses;
 use lookout_collect::{Observation, Quarantined};
@@ -457,7 +457,7 @@ impl Watched {
 
     fn status(&self, slo: &Slo, report: &Assessment) -> SloStatus {
         let over = self.resolved.iter().filter(|(cause, _)| !self.open.contains_key(cause));
-        let kept = Kept {
+        let kept = SloState {
             incidents: self.open.values().cloned().collect(),
             resolved: over.map(|(_, incident)| incident.clone()).collect(),
             corrected: self.corrected(slo, report.at),

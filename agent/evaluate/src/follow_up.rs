@@ -11,7 +11,9 @@ use std::time::Duration;
 use lookout_config::{Config, Destination, Slo};
 use lookout_engine::{Change, Severity};
 use lookout_ledger::{Ledger, LedgerError};
-use lookout_model::{END_REPEATED_FOR, Followed, News, SilenceRecord, Timestamp, Told, TransitionRecord};
+use lookout_model::{
+    DestinationMessage, END_REPEATED_FOR, Followed, News, SilenceRecord, Timestamp, TransitionRecord,
+};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::chain;
 use tokio::sync::{Notify, watch};
@@ -55,12 +57,12 @@ impl Ages {
         }
     }
 
-    fn key(followed: &Followed, told: &Told) -> (String, String, Timestamp) {
+    fn key(followed: &Followed, told: &DestinationMessage) -> (String, String, Timestamp) {
         (followed.incident.id.clone(), told.destination.clone(), told.at)
     }
 
     /// Returns whether a message was told at least so long ago: by the wall clock, or since it was first seen.
-    fn is_over(&self, followed: &Followed, told: &Told, age: Duration, now: Timestamp) -> bool {
+    fn is_over(&self, followed: &Followed, told: &DestinationMessage, age: Duration, now: Timestamp) -> bool {
         let seen = self.0.get(&Self::key(followed, told));
         told.at + age <= now || seen.is_some_and(|seen| seen.elapsed() >= age)
     }
@@ -212,7 +214,7 @@ fn due(
 }
 
 /// Returns the last message to a destination since the incident became as severe as it is.
-fn told_since<'f>(followed: &'f Followed, destination: &Destination) -> Option<&'f Told> {
+fn told_since<'f>(followed: &'f Followed, destination: &Destination) -> Option<&'f DestinationMessage> {
     // who was told of a page knows of the ticket that is left
     let alarmed_at = match followed.change {
         Change::Opened | Change::Reopened | Change::Escalated => followed.changed_at,

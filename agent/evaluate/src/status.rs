@@ -7,7 +7,7 @@ use lookout_config::{Indicator, Slo};
 use lookout_model::{Corrected, GridTime, ImplausibleCounts, IncidentRecord};
 
 /// State of an SLO beside its assessment.
-pub(super) struct Kept<'k> {
+pub(super) struct SloState<'k> {
     pub(super) incidents: Vec<IncidentRecord>,
     pub(super) resolved: Vec<IncidentRecord>,
     pub(super) corrected: Corrected,
@@ -18,7 +18,7 @@ pub(super) fn of(
     slo: &Slo,
     report: &Assessment,
     evaluator: &Evaluator,
-    Kept { incidents, resolved, corrected, implausible }: Kept<'_>,
+    SloState { incidents, resolved, corrected, implausible }: SloState<'_>,
 ) -> SloStatus {
     let at = slo.policy.grid.end_of(report.at);
     let width = f64::from(slo.policy.grid.width_seconds());

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::{Artifact, Kept, MARK, runbook};
+use super::{Artifact, MARK, Preserved, runbook};
 
 /// Largest file that is compared; no generated file is larger.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
@@ -97,7 +97,7 @@ pub fn drift(artifacts: &[Artifact]) -> io::Result<Vec<Drift>> {
 /// Returns the wanted contents of a file, given the present ones.
 fn wanted(artifact: &Artifact, found: Option<&str>) -> String {
     match (artifact.kept, found) {
-        (Kept::Body, Some(found)) => runbook::merge(&artifact.contents, found),
+        (Preserved::Body, Some(found)) => runbook::merge(&artifact.contents, found),
         _ => artifact.contents.clone(),
     }
 }

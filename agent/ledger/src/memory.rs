@@ -117,7 +117,7 @@ impl Tables {
             }
             *quarters = quarters.split_off(&cutoffs.quarters_before);
         }
-        self.working.forget_resolved_before(cutoffs.incidents_before, Waiting::Too);
+        self.working.forget_resolved_before(cutoffs.incidents_before, Waiting::Dropped);
         self.silences.retain(|silence| silence.ends_at >= cutoffs.incidents_before);
         probe_history::prune(&mut self.probes, cutoffs);
         self.corrections.retain(|correction| {

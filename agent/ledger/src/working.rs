@@ -1,16 +1,16 @@
 //! Incidents and deliveries in progress, in memory.
 
 mod attempts;
-mod shed;
+mod eviction;
 
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::DeadLetter;
-use lookout_model::{Followed, IncidentRecord, Notice, Timestamp, Told, TransitionRecord};
+use lookout_model::{DestinationMessage, Followed, IncidentRecord, Notice, Timestamp, TransitionRecord};
 
-pub(crate) use shed::{KEPT, Waiting};
+pub(crate) use eviction::{MAX_ENDED, Waiting};
 
 /// Incidents that are open or were resolved lately, their transitions and their deliveries.
 #[derive(Debug, Default)]
@@ -161,7 +161,7 @@ impl WorkingSet {
         let (change, newest) = (story.last_change()?, story.newest_first().next()?);
         let first = story.transitions.first().map(|(_, first)| &first.notice)?;
         let told = story.deliveries.iter().filter_map(|id| self.deliveries.get(id));
-        let told = told.map(|entry| Told {
+        let told = told.map(|entry| DestinationMessage {
             destination: entry.destination.clone(),
             at: entry.transition.at,
             news: entry.transition.notice.news.clone(),

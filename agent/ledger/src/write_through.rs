@@ -21,7 +21,7 @@ use self::silences::Expiry;
 use self::time_limit::{PRUNE_LIMIT, TimeLimit};
 use super::sqlite::{SqliteLedger, lock_name};
 use super::witness::{self, Found, Memory, Use, Witness};
-use super::working::{KEPT, Waiting, WorkingSet};
+use super::working::{MAX_ENDED, Waiting, WorkingSet};
 use super::{Health, Ledger, LedgerError, Tick};
 use lookout_model::{END_REPEATED_FOR, StateRecord, Timestamp, TransitionRecord};
 use lookout_runtime::clock::Clock;
@@ -99,7 +99,7 @@ impl WriteThroughLedger {
         if let Err(error) = file.make_due().await {
             tracing::warn!(error = chain(&error), "deliveries wait until their retry is due");
         }
-        let mut working = file.in_progress(clock.now() - RESOLVED_FOR, KEPT).await?;
+        let mut working = file.in_progress(clock.now() - RESOLVED_FOR, MAX_ENDED).await?;
         let version = file.version().await?;
         let mut witness = Witness::beside(path);
         let mut backlog = Backlog::default();
@@ -311,8 +311,8 @@ impl Ledger for WriteThroughLedger {
         let cutoffs = super::retention::Cutoffs::at(now);
         {
             let mut working = self.working();
-            working.forget_resolved_before(now - RESOLVED_FOR, Waiting::Kept);
-            working.forget_resolved_before(cutoffs.incidents_before, Waiting::Too);
+            working.forget_resolved_before(now - RESOLVED_FOR, Waiting::Preserved);
+            working.forget_resolved_before(cutoffs.incidents_before, Waiting::Dropped);
         }
         self.count_in_file_only().await
     }

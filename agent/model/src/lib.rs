@@ -41,7 +41,7 @@ pub use evidence::{
 pub use implausible::ImplausibleCounts;
 pub use incident::{END_REPEATED_FOR, IncidentRecord, incident_id};
 pub use matcher::Matcher;
-pub use news::{Acknowledgement, Followed, News, SilenceRecord, SilencedBy, Told};
+pub use news::{Acknowledgement, DestinationMessage, Followed, News, SilenceRecord, SilencedBy};
 pub use notice::{Notice, OwnFault, Rehearsal, TransitionRecord};
 pub use pause::{LONGEST_PAUSE, Pause, PauseCause, PauseRecord};
 pub use saved_state::StateRecord;

@@ -136,12 +136,12 @@ pub struct Followed {
     /// The last acknowledgement.
     pub acknowledgement: Option<Acknowledgement>,
     /// The destinations that were told, oldest first.
-    pub told: Vec<Told>,
+    pub told: Vec<DestinationMessage>,
 }
 
 /// A message about an incident that a destination got or gets.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Told {
+pub struct DestinationMessage {
     /// The name of the destination.
     pub destination: String,
     /// The instant of what is told.

@@ -14,10 +14,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The text that was written last. Its memory is that of the next one: megabytes that come and go leave holes in the heap.
 #[derive(Debug, Clone, Default)]
-pub struct SharedText(Arc<Mutex<Option<Written>>>);
+pub struct SharedText(Arc<Mutex<Option<Rendered>>>);
 
 #[derive(Debug)]
-struct Written {
+struct Rendered {
     text: Arc<Text>,
     began: Instant,
     /// The instant from which another one may be written.
@@ -47,7 +47,7 @@ impl SharedText {
         }
         let text = Arc::new(Text(text));
         let shared = Share::of(&text);
-        *last = Some(Written { text, began, next });
+        *last = Some(Rendered { text, began, next });
         shared
     }
 }

@@ -21,11 +21,11 @@ const LONGEST_LIFE: Duration = Duration::from_secs(366 * 86_400);
 const MOST_LETTERS: usize = 200;
 
 /// The token of one grant, once there is one.
-pub(super) type Kept = tokio::sync::Mutex<Option<Token>>;
+pub(super) type CachedToken = tokio::sync::Mutex<Option<Token>>;
 
 /// Tokens by the digests of their grants. A grant is asked for by one probe at a time.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<HashMap<[u8; 32], Arc<Kept>>>);
+pub(super) struct Tokens(Mutex<HashMap<[u8; 32], Arc<CachedToken>>>);
 
 /// A token and its times.
 #[derive(Clone)]
@@ -49,7 +49,7 @@ impl Token {
 
 impl Tokens {
     /// Returns the place of a grant's token.
-    pub(super) fn of(&self, grant: &OAuth2) -> Arc<Kept> {
+    pub(super) fn of(&self, grant: &OAuth2) -> Arc<CachedToken> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST_GRANTS {
             // reloads leave grants behind that nobody uses

@@ -7,7 +7,7 @@ use lookout_engine::Severity;
 use lookout_model::Timestamp;
 use url::Url;
 
-use super::route::{NotTaken, Route};
+use super::route::{NotRouted, Route};
 use super::slo::Slo;
 use crate::destination::BodyTemplate;
 use crate::secret::Secret;
@@ -45,17 +45,17 @@ impl Destination {
     ///
     /// # Errors
     /// Returns the reason why it does not.
-    pub fn check_takes(&self, slo: &Slo, severity: Severity, at: Timestamp) -> Result<(), NotTaken> {
+    pub fn check_takes(&self, slo: &Slo, severity: Severity, at: Timestamp) -> Result<(), NotRouted> {
         if self.route.standby {
-            return Err(NotTaken::Standby);
+            return Err(NotRouted::Standby);
         }
         if self.minimum > severity {
-            return Err(NotTaken::Severity);
+            return Err(NotRouted::Severity);
         }
         if !self.route.matcher.selects(&slo.service, &slo.id(), &slo.labels) {
-            return Err(NotTaken::Selection);
+            return Err(NotRouted::Selection);
         }
-        if self.route.is_active(at) { Ok(()) } else { Err(NotTaken::Hour) }
+        if self.route.is_active(at) { Ok(()) } else { Err(NotRouted::Hour) }
     }
 
     /// Returns whether it takes an incident of the SLO with this severity at an instant.

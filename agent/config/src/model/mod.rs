@@ -24,7 +24,7 @@ pub use gate::{GateMinimum, GatePolicy};
 pub use indicator::{Component, Indicator, Queries, Ratio};
 pub use outputs::{AlertmanagerConfig, OperatorObjects, Outputs, RoutedAlerts, SecretKey};
 pub(crate) use route::DAY_MINUTES;
-pub use route::{ActiveTime, Escalation, NotTaken, Route};
+pub use route::{ActiveTime, Escalation, NotRouted, Route};
 pub use slo::{RateSource, Service, Slo, Traffic};
 pub use source::{Prometheus, Scrape};
 

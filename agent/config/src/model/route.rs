@@ -27,7 +27,7 @@ pub struct Route {
 
 /// Reason why a destination does not take an incident by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotTaken {
+pub enum NotRouted {
     /// It waits for other destinations.
     #[error("on standby")]
     Standby,

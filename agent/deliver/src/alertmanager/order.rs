@@ -23,7 +23,7 @@ pub(super) struct Order(Mutex<Alerts>);
 #[derive(Debug, Default)]
 struct Alerts {
     /// By their labels.
-    told: BTreeMap<String, Told>,
+    told: BTreeMap<String, AlertState>,
     /// The instant of the last delivery.
     changed: Option<Instant>,
 }
@@ -38,7 +38,7 @@ impl Alerts {
 
 /// The state of an alert at its receivers, as far as this process delivered it.
 #[derive(Debug, Default)]
-struct Told {
+struct AlertState {
     /// The incidents that fire.
     firing: BTreeSet<String>,
     last: Option<Last>,
@@ -65,7 +65,7 @@ impl State {
     }
 }
 
-impl Told {
+impl AlertState {
     fn changed_since(&self, instant: Instant) -> bool {
         self.last.as_ref().is_some_and(|last| last.at >= instant)
     }
@@ -114,7 +114,7 @@ impl Order {
         for (labels, firing) in read {
             let told = all.told.entry(labels).or_default();
             if !told.changed_since(since) {
-                *told = Told { firing, last: None };
+                *told = AlertState { firing, last: None };
             }
         }
     }

@@ -1,8 +1,8 @@
 //! One incident per SLO and cause: it escalates, eases, resolves, freezes and survives restarts.
 
 use lookout_engine::{
-    BurnFactor, Cause, Change, Counts, DataState, Evaluator, Grid, Guard, Latest, Method, Objective, Open,
-    Period, Policy, Severity, Slot, Tier, Transition, Wanted, Window, advance,
+    BurnFactor, Cause, Change, Counts, DataState, Evaluator, Grid, Guard, IncidentInput, Latest, Method,
+    Objective, Open, Period, Policy, Severity, Slot, Tier, Transition, Window, advance,
 };
 use proptest::prelude::*;
 
@@ -234,7 +234,7 @@ proptest! {
         let mut latest = Latest::None;
         for (slot, severity) in (0_i64..).zip(wanted) {
             let (at, before) = (Slot(slot), latest);
-            let wanted = Wanted {
+            let wanted = IncidentInput {
                 severity, at, started: at.plus(-2), recovered: Some(at.plus(-1)), reopens_until: at.plus(reopens),
             };
             let (next, transition) = advance(Cause::Burn, latest, wanted);

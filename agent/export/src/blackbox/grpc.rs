@@ -32,7 +32,7 @@ impl Writer<'_, '_> {
             let help = "1 for the serving status that was told, else 0.";
             self.labelled("probe_grpc_healthcheck_response", help, &labels, flag(is));
         }
-        self.tls(outcome, tls::Of::Grpc);
+        self.tls(outcome, tls::AppProtocol::Grpc);
     }
 }
 

@@ -43,7 +43,7 @@ impl Writer<'_, '_> {
             self.gauge("probe_http_last_modified_timestamp_seconds", help, seconds as f64);
         }
         if secured {
-            self.tls(outcome, tls::Of::Http);
+            self.tls(outcome, tls::AppProtocol::Http);
         }
     }
 }

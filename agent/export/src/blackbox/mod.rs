@@ -70,7 +70,7 @@ impl Writer<'_, '_> {
             Check::Tcp(_) => {
                 self.address(outcome);
                 self.failed_due_to_regex("probe_failed_due_to_regex", outcome);
-                self.tls(outcome, tls::Of::Tcp);
+                self.tls(outcome, tls::AppProtocol::Tcp);
             }
             Check::Dns(_) => self.dns(outcome),
             Check::Icmp(_) => self.icmp(outcome),
@@ -106,7 +106,7 @@ impl Writer<'_, '_> {
         ] {
             self.phase("probe_websocket_duration_seconds", phase, spent);
         }
-        self.tls(outcome, tls::Of::Tcp);
+        self.tls(outcome, tls::AppProtocol::Tcp);
     }
 
     /// The address that the name of the peer gave. Without one the numbers are zero.

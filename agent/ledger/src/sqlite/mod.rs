@@ -173,7 +173,7 @@ impl Ledger for SqliteLedger {
         silences::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
         decisions::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         deploys::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
-        pauses::remove_before(connection, now - pauses::KEPT).await.map_err(query(DOING))?;
+        pauses::remove_before(connection, now - pauses::RETENTION).await.map_err(query(DOING))?;
         probe_history::prune(connection, &cutoffs).await.map_err(query(DOING))?;
         work.commit().await
     }

@@ -10,7 +10,7 @@ use super::{SqliteLedger, query};
 use crate::{LedgerError, PauseStore};
 
 /// Time for which an ended pause is kept.
-pub(super) const KEPT: Duration = Duration::from_secs(86_400);
+pub(super) const RETENTION: Duration = Duration::from_secs(86_400);
 
 /// Stores a pause in the place of an earlier one of the target.
 async fn record(connection: &mut SqliteConnection, pause: &PauseRecord) -> sqlx::Result<()> {

@@ -46,7 +46,7 @@ async fn store_all(ledger: &WriteThroughLedger) {
         ledger.commit(&[], &stories(first..first + AT_ONCE)).await.unwrap();
         let heard = deliver(ledger, "quick").await.len();
         assert_eq!(heard, 2 * AT_ONCE as usize, "a slow destination delays no other one");
-        assert!(in_memory(ledger) <= KEPT + 2 * AT_ONCE as usize, "{}", in_memory(ledger));
+        assert!(in_memory(ledger) <= MAX_ENDED + 2 * AT_ONCE as usize, "{}", in_memory(ledger));
     }
     assert_eq!(ledger.waiting("slow").await.unwrap().1, 2 * u64::from(INCIDENTS));
     assert_eq!(ledger.waiting("quick").await.unwrap().1, 0);
@@ -76,7 +76,7 @@ async fn what_a_slow_destination_leaves_waiting_stands_in_the_file() {
     assert!(first.eq(opened.iter().take(AT_ONCE as usize).map(|(id, _)| id)), "the oldest go first");
     assert_eq!(ledger.waiting("slow").await.unwrap(), (None, 0));
     ledger.commit(&[], &[]).await.unwrap();
-    assert!(in_memory(&ledger) <= KEPT, "{}", in_memory(&ledger));
+    assert!(in_memory(&ledger) <= MAX_ENDED, "{}", in_memory(&ledger));
     ledger.close().await;
     assert_eq!(crate::verify(&folder.path().join("ledger.db")).await.unwrap().waiting_deliveries, 0);
 }
@@ -96,7 +96,7 @@ async fn a_restart_reads_no_more_than_memory_may_hold_and_loses_nothing() {
     drop(ledger);
     for _ in 0..2 {
         let ledger = open(&folder).await;
-        assert!(in_memory(&ledger) <= 2 * KEPT, "{}", in_memory(&ledger));
+        assert!(in_memory(&ledger) <= 2 * MAX_ENDED, "{}", in_memory(&ledger));
         let waiting = 2 * INCIDENTS as usize - told.len();
         assert_eq!(ledger.waiting("slow").await.unwrap().1, waiting as u64);
         let due = ledger.due_deliveries("slow", T0, 300).await.unwrap();
@@ -119,7 +119,7 @@ async fn those_that_fail_again_and_again_keep_the_others_out_of_memory_for_no_lo
     store_all(&ledger).await;
     let mut refused = 0;
     // twice as many as memory holds
-    while refused < 2 * KEPT {
+    while refused < 2 * MAX_ENDED {
         let due = ledger.due_deliveries("slow", T0, 500).await.unwrap();
         assert!(!due.is_empty(), "after {refused} refusals others are due");
         let ids: Vec<i64> = due.iter().map(|delivery| delivery.id).collect();
@@ -128,12 +128,12 @@ async fn those_that_fail_again_and_again_keep_the_others_out_of_memory_for_no_lo
         ledger.end_attempts(&ids, T0, &later).await.unwrap();
         refused += ids.len();
         ledger.commit(&[], &[]).await.unwrap();
-        assert!(in_memory(&ledger) <= 2 * KEPT, "{}", in_memory(&ledger));
+        assert!(in_memory(&ledger) <= 2 * MAX_ENDED, "{}", in_memory(&ledger));
     }
     // twice: what is not due is not read
     for _ in 0..2 {
         assert_eq!(ledger.due_deliveries("slow", T0, 500).await.unwrap(), [], "all of them wait");
-        assert!(in_memory(&ledger) <= KEPT + KEPT / 2, "{}", in_memory(&ledger));
+        assert!(in_memory(&ledger) <= MAX_ENDED + MAX_ENDED / 2, "{}", in_memory(&ledger));
     }
     let again = ledger.due_deliveries("slow", T0 + Duration::from_secs(60), 500).await.unwrap();
     assert_eq!((again.len(), again[0].attempts), (500, 1));

@@ -9,7 +9,7 @@ use hickory_proto::rr::RData;
 use lookout_config::{DnsCheck, DnsTransport, Phase};
 
 use super::attempt::{Attempt, DnsFacts, Failure};
-use super::net::{self, Wanted};
+use super::net::{self, HandshakeOptions};
 use super::protocol::{Context, Protocol};
 
 /// Answers that are kept.
@@ -32,7 +32,7 @@ impl Protocol for DnsCheck {
             DnsTransport::Tls(options) => {
                 let stream = net::connect(&[self.server]).await?;
                 let host = self.server.ip().to_string();
-                let wanted = Wanted { options, host: &host, alpn: &["dot"] };
+                let wanted = HandshakeOptions { options, host: &host, alpn: &["dot"] };
                 let mut stream = context.tls.secure(attempt, &wanted, Box::new(stream)).await?;
                 attempt.timer.enter(Phase::Processing);
                 net::over_stream(&mut stream, &query).await?

@@ -14,7 +14,7 @@ use lookout_config::{GrpcCheck, Phase};
 use super::Reason;
 use super::attempt::{Attempt, Failure};
 use super::http::USER_AGENT;
-use super::net::{self, Io, Wanted};
+use super::net::{self, HandshakeOptions, Io};
 use super::protocol::{Context, Protocol};
 use super::traced::TRACEPARENT;
 use crate::wording::{bounded, chain};
@@ -51,7 +51,7 @@ impl Protocol for GrpcCheck {
     async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure> {
         let mut stream: Box<dyn Io> = Box::new(net::open(context.lookup(), attempt, &self.address).await?);
         if let Some(options) = &self.tls {
-            let wanted = Wanted { options, host: &self.address.host, alpn: &["h2"] };
+            let wanted = HandshakeOptions { options, host: &self.address.host, alpn: &["h2"] };
             stream = Box::new(context.tls.secure(attempt, &wanted, stream).await?);
         }
         attempt.timer.enter(Phase::Processing);

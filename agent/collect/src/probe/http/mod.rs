@@ -23,7 +23,7 @@ use lookout_config::{HttpCheck, HttpVersion, Secret, Subject};
 
 use super::Reason;
 use super::attempt::{Attempt, Facts, Failure};
-use super::net::{self, Io, Wanted};
+use super::net::{self, HandshakeOptions, Io};
 use super::protocol::{Context, Protocol};
 use exchange::Limits;
 use request::{Form, Hop};
@@ -78,7 +78,7 @@ async fn visit(context: &Context<'_>, attempt: &mut Attempt, hop: &Hop<'_>) -> R
     let stream: Box<dyn Io> = match proxy {
         None => Box::new(net::open(context.lookup(), attempt, &peer).await?),
         Some(proxy) => {
-            let way = proxy::Way { proxy, tls: &check.tls, tunnel: https || two };
+            let way = proxy::ProxyRoute { proxy, tls: &check.tls, tunnel: https || two };
             proxy::open(context, attempt, &way, &peer).await?
         }
     };
@@ -123,7 +123,7 @@ async fn secure(
         HttpVersion::Two => &["h2"],
         HttpVersion::Auto => &["h2", "http/1.1"],
     };
-    let wanted = Wanted { options: &options, host, alpn };
+    let wanted = HandshakeOptions { options: &options, host, alpn };
     let secured = context.tls.secure(attempt, &wanted, stream).await?;
     if check.version == HttpVersion::Two && secured.get_ref().1.alpn_protocol() != Some(b"h2") {
         return Err(Failure::new(Reason::Protocol, "the server does not offer HTTP/2"));

@@ -7,15 +7,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::Reason;
 use super::super::attempt::{Attempt, Failure, Helper};
-use super::super::net::{self, Io, Wanted, host_of};
+use super::super::net::{self, HandshakeOptions, Io, host_of};
 use super::super::protocol::Context;
 use super::request::{USER_AGENT, authorization, own_headers};
 
 /// Bytes that the answer to `CONNECT` may take.
 const HEAD_LIMIT: usize = 16 * 1024;
 
-/// A way through a proxy.
-pub(super) struct Way<'a> {
+/// A route through a proxy.
+pub(super) struct ProxyRoute<'a> {
     pub(super) proxy: &'a Proxy,
     /// Trust and identity in a handshake with the proxy; the name is that of the proxy.
     pub(super) tls: &'a TlsOptions,
@@ -27,7 +27,7 @@ pub(super) struct Way<'a> {
 pub(super) async fn open(
     context: &Context<'_>,
     attempt: &mut Attempt,
-    way: &Way<'_>,
+    way: &ProxyRoute<'_>,
     peer: &HostPort,
 ) -> Result<Box<dyn Io>, Failure> {
     if context.target.allowed.is_some() {
@@ -57,7 +57,7 @@ pub(super) async fn open(
 async fn open_way(
     context: &Context<'_>,
     attempt: &mut Attempt,
-    way: &Way<'_>,
+    way: &ProxyRoute<'_>,
     server: &HostPort,
     peer: &HostPort,
 ) -> Result<Box<dyn Io>, Failure> {
@@ -65,7 +65,7 @@ async fn open_way(
     attempt.timer.enter(Phase::Connect);
     let mut stream: Box<dyn Io> = if way.proxy.url.scheme() == "https" {
         let options = TlsOptions { server_name: None, ..way.tls.clone() };
-        let wanted = Wanted { options: &options, host: &server.host, alpn: &["http/1.1"] };
+        let wanted = HandshakeOptions { options: &options, host: &server.host, alpn: &["http/1.1"] };
         Box::new(context.tls.secure_unrecorded(&wanted, Box::new(stream)).await?)
     } else {
         Box::new(stream)

@@ -14,7 +14,7 @@ use url::form_urlencoded;
 use super::super::Reason;
 use super::super::attempt::{Attempt, Failure, Helper};
 use super::super::protocol::{Context, Protocol as _};
-use super::super::tokens::{Kept, Token, read_answer};
+use super::super::tokens::{CachedToken, Token, read_answer};
 
 /// Bytes of an answer of a token endpoint.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -46,7 +46,7 @@ pub(super) async fn get(
 }
 
 async fn renewed(
-    kept: &Kept,
+    kept: &CachedToken,
     grant: &OAuth2,
     proxy: Option<&Arc<Proxy>>,
     refused: Option<&Secret>,

@@ -17,7 +17,7 @@ pub(super) use open::open;
 pub(crate) use records::look_up;
 pub(super) use resolve::{Lookup, resolve, resolve_several};
 pub(super) use system::SystemResolver;
-pub(super) use tls::{Secured, TlsClients, Wanted};
+pub(super) use tls::{HandshakeOptions, Secured, TlsClients};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

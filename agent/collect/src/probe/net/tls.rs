@@ -40,8 +40,8 @@ pub(in super::super) struct TlsClients {
 /// A connection that is secured.
 pub(in super::super) type Secured = TlsStream<Box<dyn Io>>;
 
-/// A handshake that is wanted.
-pub(in super::super) struct Wanted<'a> {
+/// The options of a handshake.
+pub(in super::super) struct HandshakeOptions<'a> {
     pub(in super::super) options: &'a TlsOptions,
     /// The host, verified unless the options name another.
     pub(in super::super) host: &'a str,
@@ -79,7 +79,7 @@ impl TlsClients {
     pub(in super::super) async fn secure(
         &self,
         attempt: &mut Attempt,
-        wanted: &Wanted<'_>,
+        wanted: &HandshakeOptions<'_>,
         stream: Box<dyn Io>,
     ) -> Result<Secured, Failure> {
         attempt.timer.enter(Phase::Tls);
@@ -103,13 +103,17 @@ impl TlsClients {
     /// Secures a connection to a server that is not the target. Nothing of it is recorded.
     pub(in super::super) async fn secure_unrecorded(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &HandshakeOptions<'_>,
         stream: Box<dyn Io>,
     ) -> Result<Secured, Failure> {
         self.handshake(wanted, stream).await?.result.map_err(|error| failed(&error))
     }
 
-    async fn handshake(&self, wanted: &Wanted<'_>, stream: Box<dyn Io>) -> Result<Handshake, Failure> {
+    async fn handshake(
+        &self,
+        wanted: &HandshakeOptions<'_>,
+        stream: Box<dyn Io>,
+    ) -> Result<Handshake, Failure> {
         let host = wanted.options.server_name.as_deref().unwrap_or(wanted.host);
         let Ok(name) = ServerName::try_from(host.to_owned()) else {
             return Err(Failure::new(Reason::Tls, "the host is no name that a certificate could carry"));
@@ -122,7 +126,7 @@ impl TlsClients {
         Ok(RECORD.scope(OnceLock::new(), connecting).await)
     }
 
-    async fn config(&self, wanted: &Wanted<'_>) -> Result<Arc<ClientConfig>, Failure> {
+    async fn config(&self, wanted: &HandshakeOptions<'_>) -> Result<Arc<ClientConfig>, Failure> {
         let key = key_of(wanted);
         if let Some(config) = self.configs.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(config));
@@ -148,7 +152,7 @@ fn failed(error: &io::Error) -> Failure {
 }
 
 /// Key of a client configuration.
-fn key_of(wanted: &Wanted<'_>) -> [u8; 32] {
+fn key_of(wanted: &HandshakeOptions<'_>) -> [u8; 32] {
     let options = wanted.options;
     let mut hash = Sha256::new();
     hash.update([u8::from(options.insecure), u8::from(options.resume)]);
@@ -197,7 +201,7 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 /// Builds a configuration that trusts `roots`, or every certificate.
-fn build(wanted: &Wanted<'_>, roots: Option<Arc<RootCertStore>>) -> Result<ClientConfig, String> {
+fn build(wanted: &HandshakeOptions<'_>, roots: Option<Arc<RootCertStore>>) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS is not available: {error}"))?

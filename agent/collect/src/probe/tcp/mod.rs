@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use lookout_config::{Phase, TcpCheck};
 
 use super::attempt::{Attempt, Failure};
-use super::net::{self, Io, Wanted};
+use super::net::{self, HandshakeOptions, Io};
 use super::protocol::{Context, Protocol};
 pub(super) use dialogue::Dialogue;
 
@@ -26,7 +26,7 @@ impl Protocol for TcpCheck {
             None => self.tls.as_ref(),
         };
         if let Some(options) = options {
-            let wanted = Wanted { options, host: &self.address.host, alpn: &[] };
+            let wanted = HandshakeOptions { options, host: &self.address.host, alpn: &[] };
             stream = Box::new(context.tls.secure(attempt, &wanted, stream).await?);
         }
         if self.dialogue.is_empty() {

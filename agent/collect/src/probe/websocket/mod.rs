@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use super::Reason;
 use super::attempt::{Attempt, Failure};
 use super::http::{USER_AGENT, own_headers};
-use super::net::{self, Io, Wanted};
+use super::net::{self, HandshakeOptions, Io};
 use super::protocol::{Context, Protocol};
 use super::traced::TRACEPARENT;
 use crate::wording::{bounded, chain};
@@ -36,7 +36,7 @@ impl Protocol for WebSocketCheck {
         let request = request(self, &context.traced.header())?;
         let mut stream: Box<dyn Io> = Box::new(net::open(context.lookup(), attempt, &peer).await?);
         if secure {
-            let wanted = Wanted { options: &self.tls, host: &peer.host, alpn: &["http/1.1"] };
+            let wanted = HandshakeOptions { options: &self.tls, host: &peer.host, alpn: &["http/1.1"] };
             stream = Box::new(context.tls.secure(attempt, &wanted, stream).await?);
         }
         attempt.timer.enter(Phase::Processing);

@@ -12,7 +12,7 @@ use lookout_promql::query::{Query, WINDOW};
 use lookout_promql::selector::Selector;
 
 /// A query and the source it is asked of.
-struct Asked {
+struct SourceQuery {
     source: String,
     query: Query,
     place: Place,
@@ -20,7 +20,7 @@ struct Asked {
 
 /// One side of a ratio.
 enum Side {
-    Query(Asked),
+    Query(SourceQuery),
     /// A probe or scrape of lookout's own, as it stood.
     Own(Document),
 }
@@ -155,7 +155,7 @@ fn read_query(
     spec: &At<'_>,
     referred: Option<String>,
     definitions: &Definitions,
-) -> Option<Asked> {
+) -> Option<SourceQuery> {
     let spellings = query::OBJECT.keys;
     let known = |name: &str| query::OBJECT.has(name) || name == prometheus::SOURCE.name;
     let fields = reader.open_fields(spec, "with `query`")?;
@@ -173,7 +173,7 @@ fn read_query(
     let text = reader.text(&at)?;
     let query = parse_query(reader, &at, text)?;
     let source = own.or(referred).unwrap_or_else(|| definitions.source.clone());
-    Some(Asked { source, query, place: at.node.place.clone() })
+    Some(SourceQuery { source, query, place: at.node.place.clone() })
 }
 
 /// Returns a query that counts events over lookout's window, or a selector of counters, which lookout sums itself.

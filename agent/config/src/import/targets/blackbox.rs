@@ -7,7 +7,7 @@ mod pace;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::parts::Parts;
-use super::written::{Written, name_of};
+use super::written::{TargetOutput, name_of};
 use crate::foreign::scalar_text;
 use crate::import::Source;
 use crate::reader::{At, Reader};
@@ -22,7 +22,7 @@ const SCRAPE_INTERVAL: &str = "1m";
 const SCRAPE_TIMEOUT: &str = "10s";
 
 /// Converts the targets of all jobs.
-pub(super) fn read(readers: &mut [Reader<'_>], sources: &[Source]) -> Vec<Written> {
+pub(super) fn read(readers: &mut [Reader<'_>], sources: &[Source]) -> Vec<TargetOutput> {
     let mut modules: BTreeMap<String, Option<Module>> = BTreeMap::new();
     for (reader, source) in readers.iter_mut().zip(sources) {
         for node in &source.documents {
@@ -64,7 +64,7 @@ fn read_jobs(
     node: &Node,
     modules: &BTreeMap<String, Option<Module>>,
     used: &mut BTreeSet<String>,
-    written: &mut Vec<Written>,
+    written: &mut Vec<TargetOutput>,
 ) {
     let Some(jobs) = under(node, "scrape_configs") else { return };
     let global = under(node, "global");
@@ -107,7 +107,7 @@ fn read_jobs(
                 let target_name = name_of(&format!("{name}-{bare}"));
                 let document = module.target(&target_name, &address, &pace).into_document();
                 let (file, place) = (reader.file.to_owned(), target.node.place.clone());
-                written.push(Written { file, place, name: target_name, document });
+                written.push(TargetOutput { file, place, name: target_name, document });
             }
             group.list_rest(reader);
         }

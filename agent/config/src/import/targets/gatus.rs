@@ -9,7 +9,7 @@ use alerts::DefaultAlerts;
 use super::client::{oauth2, proxy};
 use super::conditions::{Condition, Kind, convert};
 use super::parts::{Pairs, Parts};
-use super::written::{Written, expect_of, name_of};
+use super::written::{TargetOutput, expect_of, name_of};
 use crate::foreign::{Document, map};
 use crate::import::Source;
 use crate::reader::{At, Reader};
@@ -23,7 +23,7 @@ const TIMEOUT: &str = "10s";
 const REDIRECTS: f64 = 10.0;
 
 /// Converts the endpoints of all files.
-pub(super) fn read(readers: &mut [Reader<'_>], sources: &[Source]) -> Vec<Written> {
+pub(super) fn read(readers: &mut [Reader<'_>], sources: &[Source]) -> Vec<TargetOutput> {
     let mut written = Vec::new();
     for (reader, source) in readers.iter_mut().zip(sources) {
         for node in &source.documents {
@@ -38,7 +38,7 @@ pub(super) fn read(readers: &mut [Reader<'_>], sources: &[Source]) -> Vec<Writte
     written
 }
 
-fn read_endpoint(reader: &mut Reader<'_>, at: &At<'_>, defaults: &DefaultAlerts<'_>) -> Option<Written> {
+fn read_endpoint(reader: &mut Reader<'_>, at: &At<'_>, defaults: &DefaultAlerts<'_>) -> Option<TargetOutput> {
     let mut endpoint = Parts::open(reader, at)?;
     if endpoint.switch("enabled") == Some(false) {
         reader.lost(at, "an endpoint that is switched off", "write it when it is needed");
@@ -60,7 +60,7 @@ fn read_endpoint(reader: &mut Reader<'_>, at: &At<'_>, defaults: &DefaultAlerts<
     endpoint.list_rest(reader);
     let (protocol, options) = checked?;
     target.put(protocol, options);
-    (same && client.converted).then(|| Written {
+    (same && client.converted).then(|| TargetOutput {
         file: reader.file.to_owned(),
         place: at.node.place.clone(),
         name,

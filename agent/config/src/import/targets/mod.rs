@@ -26,7 +26,7 @@ use crate::reader::{At, Reader};
 use crate::secret::Secrets;
 use crate::target::read_targets;
 use crate::yaml::{parse, print};
-use written::Written;
+use written::TargetOutput;
 
 /// A prober whose targets are converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ fn reader_of(source: &Source) -> Reader<'_> {
 }
 
 /// Reads a target back. What the reader says against it points to where it came from.
-fn refused(target: &Written, findings: &mut Diagnostics) -> bool {
+fn refused(target: &TargetOutput, findings: &mut Diagnostics) -> bool {
     let text = print(&target.document);
     let path = Path::new("lookout.yaml");
     let Ok(documents) = parse(path, &text) else {
@@ -101,7 +101,7 @@ fn refused(target: &Written, findings: &mut Diagnostics) -> bool {
     !errors.is_empty()
 }
 
-fn note(target: &Written, message: String, findings: &mut Diagnostics) {
+fn note(target: &TargetOutput, message: String, findings: &mut Diagnostics) {
     findings.list.push(Diagnostic {
         level: Level::Error,
         file: target.file.clone(),

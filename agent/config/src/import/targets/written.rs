@@ -6,7 +6,7 @@ use crate::foreign::{Document, map};
 use crate::yaml::Place;
 
 /// A target to write.
-pub(super) struct Written {
+pub(super) struct TargetOutput {
     pub(super) file: PathBuf,
     pub(super) place: Place,
     pub(super) name: String,

@@ -16,7 +16,7 @@ use super::{BackupError, database, failed, reading, size};
 use crate::Chain;
 
 /// Number of faults of one kind that are listed.
-const LISTED: i64 = 5;
+const MAX_LISTED: i64 = 5;
 
 /// Extent of an examination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,7 +170,7 @@ async fn contradictions(view: &mut SqliteConnection) -> sqlx::Result<Vec<String>
     let orphans: Vec<(String, String)> = sqlx::query_as(
         "select \"table\", parent from pragma_foreign_key_check group by \"table\", parent limit $1",
     )
-    .bind(LISTED)
+    .bind(MAX_LISTED)
     .fetch_all(&mut *view)
     .await?;
     faults.extend(

@@ -1,7 +1,7 @@
 //! Targets that Prometheus finds by files and DNS.
 
 use super::super::parts::{Pairs, Parts};
-use super::super::written::{Written, name_of};
+use super::super::written::{TargetOutput, name_of};
 use super::module::Module;
 use super::pace::Pace;
 use crate::foreign::{Document, scalar_text};
@@ -14,7 +14,7 @@ pub(super) fn read(
     job_name: &str,
     pace: &Pace,
     module: &Module,
-) -> Vec<Written> {
+) -> Vec<TargetOutput> {
     let files = job.items(reader, "file_sd_configs");
     let dns = job.items(reader, "dns_sd_configs");
     if let Some(at) = job.take("kubernetes_sd_configs") {
@@ -35,7 +35,12 @@ pub(super) fn read(
         target.put("discover", discover.into_document());
         config.list_rest(reader);
         let place = at.node.place.clone();
-        written.push(Written { file: reader.file.to_owned(), place, name, document: target.into_document() });
+        written.push(TargetOutput {
+            file: reader.file.to_owned(),
+            place,
+            name,
+            document: target.into_document(),
+        });
     }
     written
 }

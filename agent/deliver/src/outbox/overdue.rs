@@ -19,10 +19,10 @@ const OVERDUE: Duration = Duration::from_secs(55);
 /// Gives the fallback what waits too long for a destination, until it is stopped.
 pub(super) async fn run(name: String, ports: Ports, stop: CancellationToken) {
     let Some(fallback) = ports.fallback.clone() else { return };
-    let mut elsewhere = Elsewhere { name, fallback, ports, since: BTreeMap::new(), has_looked: false };
+    let mut overdue = Overdue { name, fallback, ports, since: BTreeMap::new(), has_looked: false };
     while !stop.is_cancelled() {
-        if let Err(error) = elsewhere.pass().await {
-            tracing::error!(destination.name = %elsewhere.name, error = %with_cause(&error),
+        if let Err(error) = overdue.pass().await {
+            tracing::error!(destination.name = %overdue.name, error = %with_cause(&error),
                 "pages that wait cannot be given to the fallback");
         }
         tokio::select! {
@@ -35,7 +35,7 @@ pub(super) async fn run(name: String, ports: Ports, stop: CancellationToken) {
 /// An incident, a change and its instant.
 type Waits = (String, String, Timestamp);
 
-struct Elsewhere {
+struct Overdue {
     name: String,
     fallback: String,
     ports: Ports,
@@ -46,7 +46,7 @@ struct Elsewhere {
     has_looked: bool,
 }
 
-impl Elsewhere {
+impl Overdue {
     /// Forwards the present state of open pages with a delivery that waits too long, and the end of those that the fallback
     /// heard of.
     async fn pass(&mut self) -> Result<(), LedgerError> {

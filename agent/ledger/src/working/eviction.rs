@@ -13,15 +13,15 @@ use lookout_model::Timestamp;
 
 /// Largest number of incidents that are over in memory: with deliveries that wait for one destination, and of those
 /// that ended last.
-pub(crate) const KEPT: usize = 1000;
+pub(crate) const MAX_ENDED: usize = 1000;
 /// Time in which a destination that was told of an incident while it ended is told of the end.
 const ENDS_ARE_TOLD: Duration = Duration::from_secs(15 * 60);
 
 /// Treatment of incidents with deliveries that still wait, or were refused lately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
-    Too,
-    Kept,
+    Dropped,
+    Preserved,
 }
 
 impl WorkingSet {
@@ -74,7 +74,7 @@ impl WorkingSet {
 
     /// Removes incidents that are over and not needed soon. All of it must be in the file. Returns whether there was one.
     pub(crate) fn shed(&mut self, now: Timestamp) -> bool {
-        if self.stories.values().filter(|story| !story.is_open()).count() <= KEPT {
+        if self.stories.values().filter(|story| !story.is_open()).count() <= MAX_ENDED {
             return false;
         }
         let needed = self.needed(now);
@@ -102,12 +102,13 @@ impl WorkingSet {
             let mut next: Vec<_> = self.first_waiting(destination).collect();
             let pages = |entry: &Entry| Reverse(entry.transition.incident.severity);
             next.sort_by_key(|(id, entry)| (entry.due_at.max(now), pages(entry), *id));
-            needed.extend(next.iter().take(KEPT).map(|(_, entry)| entry.transition.incident.id.as_str()));
+            needed
+                .extend(next.iter().take(MAX_ENDED).map(|(_, entry)| entry.transition.incident.id.as_str()));
         }
         let over = self.stories.iter().filter(|(id, story)| !story.is_open() && !waits.contains(id.as_str()));
         let mut last: Vec<_> = over.collect();
         last.sort_by_key(|(_, story)| Reverse(story.incident.resolved_at));
-        needed.extend(last.iter().take(KEPT).map(|(id, _)| id.as_str()));
+        needed.extend(last.iter().take(MAX_ENDED).map(|(id, _)| id.as_str()));
         let unaware = self.stories.iter().filter(|(_, story)| {
             story.incident.resolved_at >= Some(now - ENDS_ARE_TOLD)
                 && self.someone_is_unaware_of_the_end(story)
@@ -128,8 +129,8 @@ impl WorkingSet {
     /// Removes incidents that were resolved before `before`, with their transitions and deliveries.
     pub(crate) fn forget_resolved_before(&mut self, before: Timestamp, waiting: Waiting) {
         let waits: BTreeSet<&str> = match waiting {
-            Waiting::Too => BTreeSet::new(),
-            Waiting::Kept => {
+            Waiting::Dropped => BTreeSet::new(),
+            Waiting::Preserved => {
                 let dead = self.dead().map(|(_, entry)| &entry.transition.incident.id);
                 self.queues.values().flat_map(BTreeMap::keys).chain(dead).map(String::as_str).collect()
             }
