@@ -2,12 +2,14 @@
 //!
 //! A regular expression is searched in a time that grows with the body, and nothing can stop a search. A large body is
 //! therefore searched on a thread of its own: the deadline ends the wait, and the search keeps its place until it ends.
+//! A target has one search at a time, so that its expression cannot take all places.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use lookout_config::{Assertion, Extraction, Secret, Subject};
-use tokio::sync::{Semaphore, oneshot};
+use lookout_config::{Assertion, Extraction, Secret, Subject, Target};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::assert::{Answer, evaluate, extract, reason_of};
@@ -40,18 +42,71 @@ impl From<Failure> for Judged {
 #[derive(Debug)]
 pub(super) struct Judge {
     places: Arc<Semaphore>,
+    /// The one search of each target and module that searches or waits to.
+    targets: Mutex<HashMap<Declared, Weak<Semaphore>>>,
 }
 
 impl Default for Judge {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(MOST_SEARCHES)) }
+        Self { places: Arc::new(Semaphore::new(MOST_SEARCHES)), targets: Mutex::default() }
     }
 }
 
+/// A target or a module of the configuration. All addresses of a discovered target share its expressions, and so do all
+/// addresses that requests name for a module. A target and a module may have the same name; modules alone have a list of
+/// addresses that they may reach.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Declared {
+    name: String,
+    is_module: bool,
+}
+
+impl Declared {
+    fn of(target: &Target) -> Self {
+        Self { name: target.declared_name().to_owned(), is_module: target.allowed.is_some() }
+    }
+}
+
+/// The right to search, until it is dropped.
+struct Place {
+    _one_of_target: OwnedSemaphorePermit,
+    _one_of_all: OwnedSemaphorePermit,
+}
+
 impl Judge {
+    /// Waits for a place until the deadline.
+    async fn place(&self, target: &Target, deadline: Instant) -> Result<Place, Failure> {
+        let missed = |why: String| Failure::new(Reason::Resources, why);
+        // a target that waits for its own search holds no place of the others
+        let Ok(Ok(one_of_target)) = timeout_at(deadline, self.one_of(target).acquire_owned()).await else {
+            let why = "another search of this target has not come to its end; a simpler expression or a smaller \
+                       `body_limit` takes less time";
+            return Err(missed(why.to_owned()));
+        };
+        let Ok(Ok(one_of_all)) = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await else {
+            return Err(missed(format!(
+                "{MOST_SEARCHES} answers of other targets are searched already, and none came to its end"
+            )));
+        };
+        Ok(Place { _one_of_target: one_of_target, _one_of_all: one_of_all })
+    }
+
+    /// The one place of a target. It is forgotten when nobody holds it or waits for it.
+    fn one_of(&self, target: &Target) -> Arc<Semaphore> {
+        let mut targets = self.targets.lock().unwrap_or_else(PoisonError::into_inner);
+        targets.retain(|_, place| place.strong_count() > 0);
+        let place = targets.entry(Declared::of(target)).or_default();
+        place.upgrade().unwrap_or_else(|| {
+            let new = Arc::new(Semaphore::new(1));
+            *place = Arc::downgrade(&new);
+            new
+        })
+    }
+
     /// Judges an answer, and takes values out of it. The body of a large one is gone afterwards.
     pub(super) async fn judge(
         &self,
+        target: &Target,
         (expect, extractions): (&[Assertion], &[(usize, Extraction)]),
         facts: &mut Facts,
         (phases, total): (&Phases, Duration),
@@ -67,9 +122,9 @@ impl Judge {
         }
         let slowest = searched().max_by_key(|subject| bytes_of(subject, facts));
         let reason = slowest.map_or(Reason::Body, reason_of);
-        let Ok(place) = timeout_at(deadline, Arc::clone(&self.places).acquire_owned()).await else {
-            let why = format!("{MOST_SEARCHES} answers are searched already, and none came to its end");
-            return Failure::new(Reason::Resources, why).into();
+        let place = match self.place(target, deadline).await {
+            Ok(place) => place,
+            Err(failure) => return failure.into(),
         };
         let (expect, extractions) = (expect.to_vec(), extractions.to_vec());
         let body = facts.body.take();
@@ -168,12 +223,16 @@ mod tests {
         }
     }
 
+    fn named(name: &str, target: Target) -> Target {
+        Target { name: name.to_owned(), ..target }
+    }
+
     #[tokio::test]
     async fn a_search_that_takes_longer_ends_with_the_deadline_and_keeps_its_place() {
         let prober = prober();
         let (large, small) = (serving(&hostile_body(8 << 20)).await, serving(b"ok").await);
-        for _ in 0..MOST_SEARCHES {
-            let (reason, detail) = cut(&prober, &searching(&large, SLOW)).await;
+        for name in ["first", "second"] {
+            let (reason, detail) = cut(&prober, &named(name, searching(&large, SLOW))).await;
             assert_eq!(reason, Reason::Body, "{detail}");
             assert!(detail.contains("the deadline passed while 8388608 bytes were searched"), "{detail}");
         }
@@ -181,9 +240,46 @@ mod tests {
         for _ in 0..2 {
             let (reason, detail) = cut(&prober, &searching(&large, SLOW)).await;
             assert_eq!(reason.missed(), Some(MissedReason::Resources), "{detail}");
+            assert!(detail.contains("answers of other targets"), "{detail}");
             let outcome = prober.probe(&searching(&small, "body == 'ok'")).await;
             assert_eq!(outcome.verdict, Verdict::Ok);
         }
+    }
+
+    #[tokio::test]
+    async fn a_slow_target_misses_its_own_slots_and_no_slot_of_others() {
+        let prober = prober();
+        let (slow, large) = (serving(&hostile_body(8 << 20)).await, serving(&vec![b'y'; 1 << 20]).await);
+        let slow = searching(&slow, SLOW);
+        let at = |address: &str| Target { group: Some("api".to_owned()), ..named(address, slow.clone()) };
+        let other = named("other", searching(&large, "body matches 'y$' and body.size > 9"));
+        let (reason, detail) = cut(&prober, &slow).await;
+        assert_eq!(reason, Reason::Body, "{detail}");
+        // the later slots of the target, and several of its addresses at once
+        for _ in 0..3 {
+            let addresses = [at("api/10.0.0.1"), at("api/10.0.0.2")];
+            let slots = [&slow, &addresses[0], &addresses[1]].map(|target| cut(&prober, target));
+            let (missed, outcome) = tokio::join!(futures_util::future::join_all(slots), prober.probe(&other));
+            for (reason, detail) in missed {
+                assert_eq!(reason.missed(), Some(MissedReason::Resources), "{detail}");
+                assert!(detail.contains("another search of this target"), "{detail}");
+            }
+            assert_eq!(outcome.verdict, Verdict::Ok);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_module_has_its_own_place_beside_a_target_of_its_name_and_places_are_given_back() {
+        let (judge, soon) = (Judge::default(), || Instant::now() + Duration::from_millis(50));
+        let target = searching("http://127.0.0.1:1/", SLOW);
+        let module = Target { allowed: Some(Arc::default()), ..target.clone() };
+        for _ in 0..2 {
+            let places = [judge.place(&target, soon()).await, judge.place(&module, soon()).await];
+            assert!(places.iter().all(Result::is_ok));
+            assert!(judge.place(&module, soon()).await.is_err());
+        }
+        let _other = judge.place(&named("other", target), soon()).await;
+        assert_eq!(judge.targets.lock().unwrap().len(), 1, "targets that search nothing are forgotten");
     }
 
     #[tokio::test]

@@ -162,8 +162,8 @@ impl Prober {
         let verdict = match failure {
             Some(failure) => verdict(failure),
             None => {
-                let judged =
-                    self.judge.judge((&target.expect, &[]), &mut facts, (&phases, total), deadline).await;
+                let wanted = (&*target.expect, &[][..]);
+                let judged = self.judge.judge(target, wanted, &mut facts, (&phases, total), deadline).await;
                 judged.verdict.map_or_else(verdict, |()| Verdict::Ok)
             }
         };

@@ -68,7 +68,7 @@ async fn take(
     let judged = match ran {
         Ok(()) => {
             let wanted = (&*target.expect, step.extract.as_slice());
-            context.judge.judge(wanted, &mut attempt.facts, (&phases, total), until).await
+            context.judge.judge(&target, wanted, &mut attempt.facts, (&phases, total), until).await
         }
         Err(failure) => failure.into(),
     };
