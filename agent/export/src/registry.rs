@@ -52,6 +52,10 @@ fn with_bounds(bounds: &[f64]) -> Vec<f64> {
 fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!(names::PROBES, "Probes by outcome.");
+    describe_counter!(
+        names::PROBE_ROUNDS,
+        "Rounds of the probes of all addresses of a target: good when one of them is, failed when every one is."
+    );
     describe_counter!(names::PROBE_FAILURES, "Failed probes by reason.");
     describe_counter!(names::PROBE_MISSED, "Slots without a probe by reason.");
     describe_histogram!(names::PROBE_SECONDS, "Durations of probes.");

@@ -122,9 +122,13 @@ impl Sli {
                 }
             }
             Indicator::Probe { target, certificate_days: None } => {
+                // the agent counts failures in a row of all addresses as a whole
+                let is_discovered = config.discoveries.iter().any(|discovery| discovery.name == *target);
+                let has_rounds = is_discovered && slo.has_condition_on(Cause::TargetDown);
+                let metric = if has_rounds { names::PROBE_ROUNDS } else { names::PROBES };
                 // a missed probe is no observation of the target: it is neither good nor bad
                 let probe = |op, outcome: &str| Selector {
-                    metric: names::PROBES.to_owned(),
+                    metric: metric.to_owned(),
                     matchers: vec![
                         matcher("target", MatchOp::Equal, target),
                         matcher("outcome", op, outcome),

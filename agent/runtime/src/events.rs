@@ -4,6 +4,8 @@
 pub mod names {
     /// Probe outcomes by `target` and `outcome` (`ok`, `fail`, `missed`).
     pub const PROBES: &str = "lookout_probe_total";
+    /// Rounds of the probes of a target with `discover` and `down`, by `target` and `outcome` (`ok`, `fail`).
+    pub const PROBE_ROUNDS: &str = "lookout_probe_round_total";
     /// Probe failures by `target` and `reason`.
     pub const PROBE_FAILURES: &str = "lookout_probe_failures_total";
     /// Slots without a probe by `target` and `reason`.

@@ -36,11 +36,28 @@ pub(super) struct Series {
     target: Arc<Target>,
     own: Outcomes,
     /// Those of all addresses, where the target is one of them.
-    group: Option<Box<Outcomes>>,
+    group: Option<Box<Group>>,
     /// Phases that were exported once, which are zero from then on when they do not happen.
     phases: [Option<Gauge>; 5],
     paused: Gauge,
     is_paused: Option<bool>,
+}
+
+/// Series of all addresses of a target.
+#[derive(Debug)]
+struct Group {
+    outcomes: Outcomes,
+    /// Good and failed rounds, where failures in a row are counted.
+    rounds: Option<[Counter; 2]>,
+}
+
+impl Group {
+    /// Registers the counters, with zero.
+    fn of(name: &str, target: &Target) -> Self {
+        let round = |end: End| metrics::counter!(names::PROBE_ROUNDS, "target" => name.to_owned(), "outcome" => end.as_str());
+        let rounds = target.down.is_some().then(|| [End::Ok, End::Fail].map(round));
+        Self { outcomes: Outcomes::of(name), rounds }
+    }
 }
 
 /// Series of outcomes under one name.
@@ -81,7 +98,7 @@ impl Series {
     pub(super) fn of(target: &Arc<Target>) -> Self {
         Self {
             own: Outcomes::of(&target.name),
-            group: target.group.as_deref().map(|group| Box::new(Outcomes::of(group))),
+            group: target.group.as_deref().map(|name| Box::new(Group::of(name, target))),
             phases: Default::default(),
             paused: metrics::gauge!(names::PROBE_PAUSED, "target" => target.name.clone()),
             is_paused: None,
@@ -109,8 +126,8 @@ impl Series {
         let took = outcome.total.as_secs_f64();
         with_trace(&outcome.trace_id, at, || {
             self.own.record(&self.target.name, end, took);
-            if let (Some(outcomes), Some(group)) = (&mut self.group, &self.target.group) {
-                outcomes.record(group, end, took);
+            if let (Some(group), Some(name)) = (&mut self.group, &self.target.group) {
+                group.outcomes.record(name, end, took);
             }
         });
         self.record_steps(outcome);
@@ -196,6 +213,13 @@ impl Series {
         }
     }
 
+    /// Counts a round of the probes of all addresses.
+    pub(super) fn count_round(&self, is_good: bool) {
+        if let Some([good, failed]) = self.group.as_ref().and_then(|group| group.rounds.as_ref()) {
+            if is_good { good } else { failed }.increment(1);
+        }
+    }
+
     /// Exports whether the target is paused. Returns whether that is news.
     pub(super) fn set_paused(&mut self, is_paused: bool) -> bool {
         let is_news = self.is_paused != Some(is_paused);
@@ -209,7 +233,7 @@ impl Series {
     pub(super) fn missed(&self, reason: MissedReason, slots: u64) {
         self.own.count(End::Missed, slots);
         if let Some(group) = &self.group {
-            group.count(End::Missed, slots);
+            group.outcomes.count(End::Missed, slots);
         }
         for name in self.names() {
             metrics::counter!(names::PROBE_MISSED, "target" => name.clone(), "reason" => reason.as_str())

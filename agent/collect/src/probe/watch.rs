@@ -242,6 +242,7 @@ impl Watch {
         let validity = self.certificate_validity(&outcome);
         by_stream.extend(validity.into_iter().map(|(stream, is_valid)| (stream, count(is_valid))));
         if let Some(is_good) = self.end_of_round(outcome.is_ok()) {
+            self.series.count_round(is_good);
             by_stream.extend(self.assignment.rounds.iter().map(|stream| (*stream, count(is_good))));
         }
         self.ports.latest.put(&self.assignment.target.name, outcome, running.started_at);

@@ -21,6 +21,7 @@ use lookout_engine::{
 
 use super::{artifacts, drift, rules, test_fixture, write};
 use lookout_config::Config;
+use lookout_runtime::events::names;
 
 /// Runs a tool of a Debian package; a failure shows its output.
 fn tool(program: &str, package: &str, folder: &Path, arguments: &[&str]) -> String {
@@ -136,6 +137,29 @@ fn demo_scales_below_a_minute_pass() {
             slo.policy = test_fixture::policy(percent, period, config.grid);
         }
         assert_sound(&config);
+    }
+}
+
+#[test]
+fn failures_in_a_row_of_discovered_addresses_are_counted_in_rounds() {
+    for discover in ["", "    discover: { dns: { names: [shop.test] } }\n"] {
+        let folder = tempfile::tempdir().unwrap();
+        let address = if discover.is_empty() { "shop.test" } else { "{{address}}" };
+        let text = format!(
+            "ledger: memory\nslos: []\ngenerate: {{ alerts: alerts }}\ntargets:\n  - name: shop\n    \
+             http: {{ url: \"http://{address}/\" }}\n{discover}    down: {{ after: 3, up_after: 2, service: titanic }}\n"
+        );
+        let file = folder.path().join("lookout.yaml");
+        fs::write(&file, text).unwrap();
+        let (config, _) = lookout_config::load_with(&file, &|_| None).unwrap();
+        assert_sound(&Config { outputs: elsewhere(folder.path()).outputs, ..config.clone() });
+        let rules = rules::file(&config, "titanic");
+        let counted = |metric: &str| {
+            rules.contains(&format!("{metric}{{outcome")) || rules.contains(&format!("{metric}{{target"))
+        };
+        let is_discovered = !discover.is_empty();
+        assert_eq!(counted(names::PROBE_ROUNDS), is_discovered, "{rules}");
+        assert_eq!(counted(names::PROBES), !is_discovered, "{rules}");
     }
 }
 

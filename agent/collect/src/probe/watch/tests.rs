@@ -2,6 +2,7 @@
 
 mod certificates;
 mod pauses;
+mod rounds;
 mod sampling;
 
 use std::sync::Mutex;
