@@ -4,7 +4,7 @@ use lookout_config::{Config, Destination, DestinationKind, FoundAddress, GatePol
 use lookout_engine::{Cause, Severity, Status};
 use lookout_gate::{Code, Decision, Question, decide};
 use lookout_ledger::IncidentStore as _;
-use lookout_model::DeployClass;
+use lookout_model::{DeployClass, PauseRecord};
 
 use super::simulated::{Event, HOUR, Simulation};
 
@@ -171,6 +171,45 @@ async fn a_maintenance_window_neither_ends_a_row_nor_makes_it_longer() {
         assert_eq!(down().await, 1, "the first failure after the window is the third of the row");
     };
     simulation.run_while(script).await;
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_pause_by_an_operator_neither_ends_a_row_nor_makes_it_longer() {
+    let simulation = Simulation::of(config(CONFIG));
+    let pause = async |from: i64, end: i64| {
+        simulation.sleep_until(from).await;
+        let (target, reason, actor) = ("api".to_owned(), "a move".to_owned(), "ops".to_owned());
+        let (now, until) = (simulation.clock.now(), simulation.start.plus_millis((from + HOUR) * 1000));
+        simulation.pauses.put(PauseRecord { target, from: now, until, reason, actor });
+        simulation.sleep_until(end).await;
+    };
+    let end = || assert!(simulation.pauses.end("api", simulation.clock.now()).is_some());
+    let script = async |_: &lookout_evaluate::Board| {
+        simulation.sleep_until(HOUR).await;
+        for time in 0..2_usize {
+            let first = phase(&simulation, HOUR + 2 * HOUR * i64::try_from(time).unwrap());
+            // two failures before the pause, and the third when it is over
+            fail(&simulation, first, first + 1840);
+            pause(first + 15, first + 1799).await;
+            assert_eq!(simulation.told().len(), 2 * time, "no row grows in a pause: {:?}", simulation.told());
+            end();
+            simulation.sleep_until(first + 1812).await;
+            assert_eq!(simulation.told().len(), 2 * time + 1, "the row went on: {:?}", simulation.told());
+            // one good probe before the next pause, and the second when it is over
+            pause(first + 1845, first + 2439).await;
+            assert_eq!(
+                simulation.told().len(),
+                2 * time + 1,
+                "a pause ends nothing: {:?}",
+                simulation.told()
+            );
+            end();
+            simulation.sleep_until(first + 2452).await;
+            assert_eq!(simulation.told().last().map(String::as_str), Some("resolved"));
+        }
+    };
+    simulation.run_while(script).await;
+    assert_eq!(simulation.told(), ["opened", "resolved", "opened", "resolved"]);
 }
 
 const DISCOVERING: &str = "

@@ -183,8 +183,10 @@ pub(super) fn config_of(urls: &[String]) -> Config {
 pub(super) struct Simulation {
     pub(super) world: Arc<World>,
     pub(super) ledger: Arc<Disk>,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) start: Timestamp,
+    /// Pauses that operators make.
+    pub(super) pauses: Pauses,
     /// The newest snapshot of the last agent.
     shown: Mutex<Option<(Arc<Snapshot>, Timestamp)>>,
     config: Config,
@@ -218,6 +220,7 @@ impl Simulation {
             clock,
             start,
             world,
+            pauses: Pauses::default(),
             shown: Mutex::default(),
             config: config(),
         }
@@ -281,7 +284,7 @@ impl Simulation {
             random: Arc::new(Random::from_seed(SEED)),
             prober: Arc::new(connected()),
             heartbeats: Heartbeats::new(Arc::clone(&self.clock)),
-            pauses: Pauses::default(),
+            pauses: self.pauses.clone(),
             history: ProbeHistory::default(),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             connect: Arc::new(move |_| Ok(clients.clone())),
