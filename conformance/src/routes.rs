@@ -34,12 +34,12 @@ pub fn check(tree: &Tree) -> Result<String> {
     };
     let (generated, compose) = (yaml(GENERATED)?, yaml(COMPOSE)?);
     let mut configs = vec![
-        (GENERATED.to_owned(), generated.clone(), Told::Everything),
-        (COMPOSE.to_owned(), compose, Told::Nothing),
+        (GENERATED.to_owned(), generated.clone(), Notified::Everything),
+        (COMPOSE.to_owned(), compose, Notified::Nothing),
     ];
     for (name, object) in kubernetes::alertmanagers(tree)? {
         let made = operator::alertmanager(&[object]).with_context(|| name.clone())?;
-        configs.push((name, made, Told::Agent));
+        configs.push((name, made, Notified::Agent));
     }
     let scratch = tempfile::tempdir().context("making a folder")?;
     let file = scratch.path().join("alertmanager.json");
@@ -72,14 +72,14 @@ pub fn check(tree: &Tree) -> Result<String> {
 
 /// The alerts that a configuration tells people of.
 #[derive(Debug, Clone, Copy)]
-enum Told {
+enum Notified {
     Everything,
     /// Alerts about the agent alone.
     Agent,
     Nothing,
 }
 
-impl Told {
+impl Notified {
     fn of(self, alert: &[String]) -> bool {
         match self {
             Self::Everything => true,
@@ -102,7 +102,7 @@ fn alerts(tree: &Tree) -> Result<BTreeSet<Vec<String>>> {
             found.insert(["service", "severity", "slo"].iter().filter_map(|name| label(name)).collect());
         }
     }
-    let of_agent = found.iter().filter(|alert| Told::Agent.of(alert)).count();
+    let of_agent = found.iter().filter(|alert| Notified::Agent.of(alert)).count();
     if of_agent == 0 || of_agent == found.len() {
         bail!("alerts/ has {of_agent} of {} kinds of alerts about the agent", found.len());
     }

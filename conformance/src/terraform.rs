@@ -25,7 +25,7 @@ const STAND_IN: &str = "xtask/tools/terraform/provider.py";
 const SCHEMA: &str = "xtask/tools/terraform/aws.json";
 const REFRESH: &str = "the head of xtask/tools/terraform/extract.py says how to refresh the schema";
 /// The number of modules that are validated side by side.
-const AT_ONCE: usize = 2;
+const WORKERS: usize = 2;
 
 fn sources(tree: &Tree) -> Result<Vec<&Path>> {
     let sources: Vec<&Path> = tree.files_in(FOLDER, &[".tf"]).collect();
@@ -176,7 +176,7 @@ impl<'t> Scratch<'t> {
             }
         };
         thread::scope(|scope| {
-            let workers: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(work)).collect();
+            let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
             let results = workers.into_iter().map(|worker| {
                 worker.join().unwrap_or_else(|_| Err(anyhow::anyhow!("a worker stopped in the middle")))
             });

@@ -24,7 +24,7 @@ use ::programs::running::Running;
 const FULL: Duration = Duration::from_secs(8);
 const OUTAGE: Duration = Duration::from_secs(12);
 /// Longest time for each step.
-const PATIENCE: Duration = Duration::from_secs(60);
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Arguments of `cargo xtask drill ledger`.
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,7 @@ pub struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let lookout = programs(arguments.binaries.as_deref())?.lookout();
     let runs = arguments.runs;
-    play(4 * PATIENCE * runs, async {
+    play(4 * STEP_TIMEOUT * runs, async {
         let mut failed = 0;
         for number in 1..=runs {
             match rehearse(&lookout).await {
@@ -101,10 +101,10 @@ async fn rehearse(lookout: &Path) -> Result<String> {
 
 /// Waits for a message that has all of these words.
 async fn heard(slack: &Recorder, words: &[&str]) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STEP_TIMEOUT;
     let has_all = |text: &str| words.iter().all(|word| text.contains(word));
     while !slack.taken().iter().any(|one| one.body.get("text").and_then(Value::as_str).is_some_and(has_all)) {
-        ensure!(Instant::now() < deadline, "no message with {words:?} within {PATIENCE:?}");
+        ensure!(Instant::now() < deadline, "no message with {words:?} within {STEP_TIMEOUT:?}");
         sleep(Duration::from_millis(50)).await;
     }
     Ok(())

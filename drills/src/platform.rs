@@ -63,7 +63,7 @@ struct Inner {
     counts: Mutex<BTreeMap<u16, u64>>,
 }
 
-type Asked = Query<BTreeMap<String, String>>;
+type QueryParameters = Query<BTreeMap<String, String>>;
 type Answer = std::result::Result<String, (StatusCode, String)>;
 
 impl Platform {
@@ -215,11 +215,11 @@ async fn revision(State(inner): State<Arc<Inner>>) -> String {
     inner.share().stable.0
 }
 
-fn named(asked: &Asked, name: &str) -> std::result::Result<String, (StatusCode, String)> {
+fn named(asked: &QueryParameters, name: &str) -> std::result::Result<String, (StatusCode, String)> {
     asked.get(name).cloned().ok_or_else(|| (StatusCode::BAD_REQUEST, format!("`{name}` is missing")))
 }
 
-async fn canary(State(inner): State<Arc<Inner>>, asked: Asked) -> Answer {
+async fn canary(State(inner): State<Arc<Inner>>, asked: QueryParameters) -> Answer {
     let image = named(&asked, "image")?;
     let percent = named(&asked, "percent")?.parse::<u64>().ok().filter(|percent| *percent <= 100);
     let percent = percent.ok_or((StatusCode::BAD_REQUEST, "`percent` is no share".to_owned()))?;
@@ -229,7 +229,7 @@ async fn canary(State(inner): State<Arc<Inner>>, asked: Asked) -> Answer {
     Ok(format!("http://{address}"))
 }
 
-async fn promote(State(inner): State<Arc<Inner>>, asked: Asked) -> Answer {
+async fn promote(State(inner): State<Arc<Inner>>, asked: QueryParameters) -> Answer {
     let image = named(&asked, "image")?;
     let mut promoted = false;
     inner.set(|share| {
@@ -242,7 +242,7 @@ async fn promote(State(inner): State<Arc<Inner>>, asked: Asked) -> Answer {
     promoted.then_some(image).ok_or((StatusCode::CONFLICT, "it has no share yet".to_owned()))
 }
 
-async fn restore(State(inner): State<Arc<Inner>>, asked: Asked) -> Answer {
+async fn restore(State(inner): State<Arc<Inner>>, asked: QueryParameters) -> Answer {
     let wanted = named(&asked, "revision")?;
     inner.set(|share| share.canary = None);
     if inner.share().stable.0 != wanted {

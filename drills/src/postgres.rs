@@ -14,7 +14,7 @@ use programs::running::Running;
 /// The folder of the programs on Debian and its relatives, by version.
 const VERSIONS: &str = "/usr/lib/postgresql";
 /// The longest the server may take to answer, and each of its tools to end.
-const PATIENCE: Duration = Duration::from_secs(15);
+const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A running server. Dropping it kills it and takes its files away.
 pub(super) struct Postgres {
@@ -46,7 +46,7 @@ impl Postgres {
             command.args(["-c", "shared_buffers=32MB"]).current_dir("/").env("LC_ALL", "C");
         })?;
         let mut postgres = Self { server, port, _folder: folder };
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while must(&mut postgres.tool("pg_isready")?).await.is_err() {
             postgres.server.must_be_running()?;
             ensure!(Instant::now() < deadline, "PostgreSQL does not answer{}", postgres.server.last_lines());
@@ -85,8 +85,8 @@ impl Postgres {
 /// Runs a program to its end; returns what it wrote, or quotes it when it fails.
 pub(super) async fn must(command: &mut Command) -> Result<String> {
     let name = format!("{:?}", command.as_std());
-    let output = tokio::time::timeout(PATIENCE, command.kill_on_drop(true).output()).await;
-    let output = output.with_context(|| format!("{name} did not end within {PATIENCE:?}"))?;
+    let output = tokio::time::timeout(TIMEOUT, command.kill_on_drop(true).output()).await;
+    let output = output.with_context(|| format!("{name} did not end within {TIMEOUT:?}"))?;
     let output = output.with_context(|| format!("starting {name}"))?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{name}: {}: {}", output.status, said.trim());

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::platform::{COUNTER, FAULT_PERCENT, Image, Platform, ROUTE};
-use super::workflow::{Done, Ending, Job, Values};
+use super::workflow::{Ending, Job, StepResult, Values};
 use super::{play, programs};
 use programs::binaries::Binaries;
 use programs::http::{ask, client};
@@ -202,7 +202,7 @@ impl Stage {
     }
 
     /// Runs the workflow's steps and tells what became of them.
-    async fn deploy(&self, image: &Image) -> Result<Vec<Done>> {
+    async fn deploy(&self, image: &Image) -> Result<Vec<StepResult>> {
         let nature =
             if image.faulty { format!(", {FAULT_PERCENT} % of {ROUTE} fail") } else { String::new() };
         self.say(&format!("deploy.yml deploys version {}{nature}", image.version));

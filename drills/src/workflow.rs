@@ -14,7 +14,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
 /// The longest a step may take.
-const LONGEST: Duration = Duration::from_secs(60);
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Values by the names that expressions use: `inputs.image`, `vars.GATE_BAKE`, `steps.mark.outputs.id`, …
 pub(super) type Values = BTreeMap<String, String>;
@@ -41,7 +41,7 @@ pub(super) enum Ending {
 
 /// A step that is over.
 #[derive(Debug)]
-pub(super) struct Done {
+pub(super) struct StepResult {
     pub(super) name: String,
     pub(super) ending: Ending,
     pub(super) at: Instant,
@@ -65,7 +65,7 @@ impl Job {
     }
 
     /// Runs the steps in order, as a runner would: after a failure, only those that ask for it.
-    pub(super) async fn run(&self, values: &Values, temporary: &Path) -> Result<Vec<Done>> {
+    pub(super) async fn run(&self, values: &Values, temporary: &Path) -> Result<Vec<StepResult>> {
         let mut values = values.clone();
         let (mut failed, mut done) = (false, Vec::new());
         for (number, step) in self.steps.iter().enumerate() {
@@ -81,7 +81,7 @@ impl Job {
                 self.step(step, &mut values, environment, &folder).await.with_context(|| name.clone())?
             };
             failed |= ending == Ending::Failed;
-            done.push(Done { name, ending, at: Instant::now(), said });
+            done.push(StepResult { name, ending, at: Instant::now(), said });
         }
         Ok(done)
     }
@@ -140,9 +140,9 @@ impl Job {
         bash.env("GITHUB_STEP_SUMMARY", folder.join("summary")).env("RUNNER_TEMP", folder);
         bash.envs(self.extra.iter().map(|(name, value)| (name, value)));
         bash.stdin(Stdio::null()).kill_on_drop(true);
-        let ended = timeout(LONGEST, bash.output()).await;
+        let ended = timeout(STEP_TIMEOUT, bash.output()).await;
         let ended = ended
-            .with_context(|| format!("a step took longer than {LONGEST:?}"))?
+            .with_context(|| format!("a step took longer than {STEP_TIMEOUT:?}"))?
             .context("starting bash")?;
         if let (Some(id), Ok(written)) = (id, fs::read_to_string(&output)) {
             for (name, value) in written.lines().filter_map(|line| line.split_once('=')) {

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::blocking::Client;
 use sha2::{Digest as _, Sha256};
 
-use crate::missing::{Missing, on_path};
+use crate::missing::{MissingTool, on_path};
 use crate::packages::find;
 use crate::workspace::{must_succeed, target_directory};
 
@@ -59,7 +59,7 @@ const DOWNLOAD: Duration = Duration::from_secs(300);
 /// Returns the program: of this machine, else the pinned one.
 ///
 /// # Errors
-/// [`Missing`] when the host does not answer; anything else, such as a wrong checksum, is a mistake or an attack.
+/// [`MissingTool`] when the host does not answer; anything else, such as a wrong checksum, is a mistake or an attack.
 pub fn program(tool: &Tool) -> Result<PathBuf> {
     if let Some(program) = find(tool.names) {
         return Ok(program);
@@ -83,7 +83,7 @@ impl Tool {
         let pinned = self.checksums.iter().find(|(of, _)| *of == system && std::env::consts::OS == "linux");
         let Some((_, checksum)) = pinned else {
             let why = format!("no pinned build is for {} {system}", std::env::consts::OS);
-            return Err(Missing::new(self.name(), why).into());
+            return Err(MissingTool::new(self.name(), why).into());
         };
         let url = self.url.replace("{version}", self.version).replace("{system}", system);
         self.fetch_from(&url, checksum, folder)
@@ -104,13 +104,13 @@ impl Tool {
             return Ok(file);
         }
         if let Some(why) = tried.in_this_run() {
-            return Err(Missing::new(self.name(), why).into());
+            return Err(MissingTool::new(self.name(), why).into());
         }
         let content = match download(url) {
             Ok(content) => content,
             Err(why) => {
                 tried.note(&why)?;
-                return Err(Missing::new(self.name(), why).into());
+                return Err(MissingTool::new(self.name(), why).into());
             }
         };
         let found: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -250,7 +250,7 @@ mod tests {
         let url = format!("{}/fetched", host(Vec::new()));
         let error = TOOL.fetch_from(&url, &checksum_of(b"another"), folder.path()).unwrap_err();
         assert!(error.to_string().contains("has the checksum"), "{error:#}");
-        assert!(Missing::behind(&error).is_none());
+        assert!(MissingTool::behind(&error).is_none());
         assert!(!folder.path().join("fetched-1.0/fetched").exists());
     }
 
@@ -258,7 +258,7 @@ mod tests {
     fn a_host_that_does_not_answer_is_named_and_asked_once_per_run() {
         let folder = tempfile::tempdir().unwrap();
         let error = TOOL.fetch_from("http://127.0.0.1:1/fetched", "", folder.path()).unwrap_err();
-        let missing = Missing::behind(&error).unwrap().to_string();
+        let missing = MissingTool::behind(&error).unwrap().to_string();
         assert!(missing.starts_with("fetched is missing: 127.0.0.1:1 does not answer"), "{missing}");
         // it would answer now, but this run does not ask again
         let url = format!("{}/fetched", host(Vec::new()));
@@ -267,6 +267,6 @@ mod tests {
         fs::write(folder.path().join("fetched-1.0/unreachable"), "another run\nno").unwrap();
         TOOL.fetch_from(&url, &checksum_of(FILE), folder.path()).unwrap();
         let gone = TOOL.fetch_from(&format!("{url}/gone"), "", &folder.path().join("other")).unwrap_err();
-        assert!(Missing::behind(&gone).unwrap().why.ends_with("answers 404 Not Found"), "{gone:#}");
+        assert!(MissingTool::behind(&gone).unwrap().why.ends_with("answers 404 Not Found"), "{gone:#}");
     }
 }

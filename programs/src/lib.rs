@@ -18,4 +18,4 @@ pub mod running;
 pub mod skipped;
 pub mod workspace;
 
-pub use missing::{Missing, on_path};
+pub use missing::{MissingTool, on_path};

@@ -9,12 +9,12 @@ use crate::packages::find;
 /// A tool that this machine lacks and that could not be fetched.
 #[derive(Debug, thiserror::Error)]
 #[error("{tool} is missing: {why}")]
-pub struct Missing {
+pub struct MissingTool {
     pub tool: String,
     pub why: String,
 }
 
-impl Missing {
+impl MissingTool {
     pub fn new(tool: impl Into<String>, why: impl Into<String>) -> Self {
         Self { tool: tool.into(), why: why.into() }
     }
@@ -28,9 +28,9 @@ impl Missing {
 /// Returns the first program of these names on the `PATH`.
 ///
 /// # Errors
-/// [`Missing`], with how to get it.
+/// [`MissingTool`], with how to get it.
 pub fn on_path(names: &[&str], how: &str) -> Result<PathBuf> {
-    find(names).ok_or_else(|| Missing::new(names.join(" or "), how).into())
+    find(names).ok_or_else(|| MissingTool::new(names.join(" or "), how).into())
 }
 
 #[cfg(test)]
@@ -44,9 +44,9 @@ mod tests {
         let error =
             on_path(&["no-such-program-anywhere"], "build it").context("building k8s/base").unwrap_err();
         assert_eq!(
-            Missing::behind(&error).map(ToString::to_string).as_deref(),
+            MissingTool::behind(&error).map(ToString::to_string).as_deref(),
             Some("no-such-program-anywhere is missing: build it")
         );
-        assert!(Missing::behind(&anyhow::anyhow!("a mistake")).is_none());
+        assert!(MissingTool::behind(&anyhow::anyhow!("a mistake")).is_none());
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::missing::{Missing, on_path};
+use crate::missing::{MissingTool, on_path};
 use crate::workspace::{root, target_directory};
 
 /// A set of packages that agree on their dependencies.
@@ -38,7 +38,7 @@ impl Set {
 /// Returns a program of a set, and installs the set first when it is absent.
 ///
 /// # Errors
-/// [`Missing`] without Python or without the index; anything else is a mistake in the lock.
+/// [`MissingTool`] without Python or without the index; anything else is a mistake in the lock.
 pub fn program(set: Set, name: &str) -> Result<PathBuf> {
     let file = folder(set)?.join(name);
     if !file.is_file() {
@@ -81,7 +81,7 @@ fn install(folder: &Path, lock: &Path) -> Result<()> {
     }
     let made = Command::new(python).args(["-m", "venv"]).arg(folder).stdin(Stdio::null()).output();
     if !made.context("starting python3")?.status.success() {
-        return Err(Missing::new("python3-venv", how).into());
+        return Err(MissingTool::new("python3-venv", how).into());
     }
     let mut pip = Command::new(folder.join("bin/pip"));
     pip.args(["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"]).arg(lock);
@@ -92,7 +92,7 @@ fn install(folder: &Path, lock: &Path) -> Result<()> {
     let complaint = String::from_utf8_lossy(&output.stderr);
     if complaint.contains("connection broken by") {
         return Err(
-            Missing::new(lock.display().to_string(), "the Python package index does not answer").into()
+            MissingTool::new(lock.display().to_string(), "the Python package index does not answer").into()
         );
     }
     bail!("pip refuses {}:\n{}", lock.display(), complaint.trim())

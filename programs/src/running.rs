@@ -18,9 +18,9 @@ const TAIL: usize = 25;
 /// The longest a program may take to listen.
 const START: Duration = Duration::from_secs(20);
 /// The time for which the log of an ended program is read on.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const OUTPUT_TIMEOUT: Duration = Duration::from_millis(500);
 /// The longest a program may take to end after it was asked to.
-const GRACE: Duration = Duration::from_secs(6);
+const STOP_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// A running program. Dropping it kills it.
 pub struct Running {
@@ -63,7 +63,7 @@ impl Running {
                 let status = status.with_context(|| format!("waiting for {}", self.name))?;
                 // What it said last may still be on its way to us.
                 let mut rest = self.listening.clone();
-                let _ = timeout(LAST_WORDS, async { while rest.changed().await.is_ok() {} }).await;
+                let _ = timeout(OUTPUT_TIMEOUT, async { while rest.changed().await.is_ok() {} }).await;
                 bail!("{} ended with {status} before it listened{}", self.name, self.last_lines());
             }
             () = tokio::time::sleep(START) => None,
@@ -113,12 +113,12 @@ impl Running {
                 let _ = self.child.start_kill();
             }
         }
-        match timeout(GRACE, self.child.wait()).await {
+        match timeout(STOP_TIMEOUT, self.child.wait()).await {
             Ok(Ok(status)) => format!("{}: {status} after {:.1} s", self.name, began.elapsed().as_secs_f64()),
             Ok(Err(error)) => format!("{}: {error}", self.name),
             Err(_) => {
                 let _ = self.child.kill().await;
-                format!("{}: killed, it did not end within {GRACE:?}", self.name)
+                format!("{}: killed, it did not end within {STOP_TIMEOUT:?}", self.name)
             }
         }
     }

@@ -27,7 +27,7 @@ const CONFINED: [&str; 6] =
     ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--no-healthcheck"];
 const USER: &str = "65532:65532";
 /// The longest a container may take until its health check passes, and until it has ended.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 struct Image {
     name: &'static str,
@@ -39,7 +39,7 @@ const TITANIC: Image = Image { name: "titanic", file: "service/Dockerfile", mega
 const LOOKOUT: Image = Image { name: "lookout", file: "agent/Dockerfile", megabytes: 20.0 };
 
 /// Measurements of an image.
-struct Seen {
+struct ImageResult {
     image: &'static Image,
     megabytes: f64,
     healthy: Duration,
@@ -133,7 +133,7 @@ fn holds(engine: &Engine, image: &Image) -> Result<()> {
 }
 
 /// Both, the agent in the network of the API and with the specs of this repository, each until its health check passes.
-async fn together(engine: &Engine) -> Result<[Seen; 2]> {
+async fn together(engine: &Engine) -> Result<[ImageResult; 2]> {
     let size = |image: &Image| -> Result<f64> {
         let bytes = engine.ask(&["image", "inspect", "--format", "{{.Size}}", image.name])?;
         Ok(bytes.parse::<f64>().with_context(|| format!("`{bytes}` is no size"))? / 1_000_000.0)
@@ -160,8 +160,13 @@ async fn together(engine: &Engine) -> Result<[Seen; 2]> {
     let agent_ended = agent.stop()?;
     let api_ended = api.stop()?;
     Ok([
-        Seen { image: &TITANIC, megabytes: size(&TITANIC)?, healthy: api_healthy, ended: api_ended },
-        Seen { image: &LOOKOUT, megabytes: size(&LOOKOUT)?, healthy: agent_healthy, ended: agent_ended },
+        ImageResult { image: &TITANIC, megabytes: size(&TITANIC)?, healthy: api_healthy, ended: api_ended },
+        ImageResult {
+            image: &LOOKOUT,
+            megabytes: size(&LOOKOUT)?,
+            healthy: agent_healthy,
+            ended: agent_ended,
+        },
     ])
 }
 
@@ -212,7 +217,7 @@ impl<'a> Container<'a> {
     async fn healthy(&self) -> Result<Duration> {
         loop {
             let Err(error) = self.exec(&["healthcheck"]) else { return Ok(self.since.elapsed()) };
-            if self.since.elapsed() > PATIENCE || self.state("{{.State.Running}}")? != "true" {
+            if self.since.elapsed() > TIMEOUT || self.state("{{.State.Running}}")? != "true" {
                 let logs = self.engine.output(&["logs", &self.id])?;
                 let (out, err) =
                     (String::from_utf8_lossy(&logs.stdout), String::from_utf8_lossy(&logs.stderr));
@@ -229,7 +234,7 @@ impl<'a> Container<'a> {
     /// Asks it to end. Returns how long that took; being killed, or ending with an error, is a failure.
     fn stop(self) -> Result<Duration> {
         let since = Instant::now();
-        self.engine.ask(&["stop", "--time", &PATIENCE.as_secs().to_string(), &self.id])?;
+        self.engine.ask(&["stop", "--time", &TIMEOUT.as_secs().to_string(), &self.id])?;
         let code = self.state("{{.State.ExitCode}}")?;
         ensure!(code == "0", "{} ended with {code}", self.image.name);
         Ok(since.elapsed())
@@ -243,12 +248,12 @@ impl Drop for Container<'_> {
     }
 }
 
-fn print_table(seen: &[Seen]) {
+fn print_table(seen: &[ImageResult]) {
     println!(
         "\n{:<10} {:>10} {:>10}  {:<6} {:>10} {:>10}",
         "image", "size", "target", "", "healthy", "ended"
     );
-    for Seen { image, megabytes, healthy, ended } in seen {
+    for ImageResult { image, megabytes, healthy, ended } in seen {
         let met = if *megabytes <= image.megabytes { "met" } else { "MISSED" };
         println!(
             "{:<10} {megabytes:>7.1} MB {:>7.0} MB  {met:<6} {:>8.2} s {:>8.2} s",

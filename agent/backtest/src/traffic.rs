@@ -11,7 +11,7 @@ pub(super) struct Traffic {
 }
 
 /// Measurements of a slot of an outage.
-pub(super) struct Seen {
+pub(super) struct SlotState {
     pub(super) firing: Vec<bool>,
     pub(super) conditions: Vec<bool>,
     pub(super) left_ratio: f64,
@@ -43,7 +43,7 @@ impl Traffic {
         until(self.next.0.saturating_add(1)).saturating_sub(until(self.next.0))
     }
 
-    pub(super) fn step(&mut self, counts: Counts) -> Seen {
+    pub(super) fn step(&mut self, counts: Counts) -> SlotState {
         let slot = self.next;
         self.next = slot.plus(1);
         // of a composite all components have the same traffic and fail together
@@ -55,7 +55,7 @@ impl Traffic {
         let decision = self.evaluator.decide(&report);
         let report = decision.apply(report);
         self.evaluator.accept(decision);
-        Seen {
+        SlotState {
             firing: report.tiers.iter().map(|tier| tier.firing).collect(),
             conditions: report.conditions.iter().map(|condition| condition.firing).collect(),
             left_ratio: report.budget.left_ratio,

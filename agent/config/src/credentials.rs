@@ -30,7 +30,7 @@ pub enum Credentials {
 }
 
 /// A secret as it was found.
-pub(super) enum Found {
+pub(super) enum SecretValue {
     Secret(String),
     /// Only `${NAME:-}` is written, and NAME is not set.
     Empty,
@@ -42,15 +42,15 @@ pub(super) fn read_secret(
     fields: &Fields<'_>,
     [direct, file]: [Key; 2],
     folder: &Path,
-) -> Option<Found> {
+) -> Option<SecretValue> {
     if reader.needs == Secrets::Unneeded {
-        return Some(Found::Empty);
+        return Some(SecretValue::Empty);
     }
     if let Some(at) = fields.get(file) {
-        return reader.secret_from_file(&at, folder).map(Found::Secret);
+        return reader.secret_from_file(&at, folder).map(SecretValue::Secret);
     }
     let text = reader.secret_text(&fields.get(direct)?, true, true)?;
-    Some(if text.is_empty() { Found::Empty } else { Found::Secret(text) })
+    Some(if text.is_empty() { SecretValue::Empty } else { SecretValue::Secret(text) })
 }
 
 impl Reader<'_> {
@@ -128,8 +128,10 @@ pub(super) fn read_credentials(
         return match written.is_empty() {
             true => Some(Credentials::None),
             false => Some(match read_secret(reader, fields, token, folder)? {
-                Found::Secret(token) => Credentials::Bearer(header_safe(reader, written.first()?, token)?),
-                Found::Empty => Credentials::None,
+                SecretValue::Secret(token) => {
+                    Credentials::Bearer(header_safe(reader, written.first()?, token)?)
+                }
+                SecretValue::Empty => Credentials::None,
             }),
         };
     };
@@ -148,8 +150,8 @@ pub(super) fn read_basic(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) ->
         return None;
     }
     let password = match read_secret(reader, &fields, password, folder)? {
-        Found::Secret(password) => password,
-        Found::Empty => String::new(),
+        SecretValue::Secret(password) => password,
+        SecretValue::Empty => String::new(),
     };
     Some(Credentials::Basic { username: username?, password: Secret::new(password) })
 }

@@ -18,7 +18,7 @@ use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader};
 use super::secret::Secret;
 use crate::coverage::Declared;
-use crate::credentials::{Found, read_secret};
+use crate::credentials::{SecretValue, read_secret};
 use crate::keys::Key;
 use crate::keys::agent::{destination, slack};
 
@@ -139,10 +139,10 @@ fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Opt
         api_url.set_path(&format!("{}/", api_url.path()));
     }
     Some(match token {
-        Found::Secret(token) => {
+        SecretValue::Secret(token) => {
             Some(DestinationKind::SlackApi { api_url, token: Secret::new(token), channel })
         }
-        Found::Empty => None,
+        SecretValue::Empty => None,
     })
 }
 
@@ -158,7 +158,7 @@ fn read_slack_webhook(
             reader.error(&at, format!("`{}` goes with a token, not with a webhook", extra.name), help);
         }
     }
-    let Found::Secret(text) = read_secret(reader, fields, WEBHOOK, folder)? else { return Some(None) };
+    let SecretValue::Secret(text) = read_secret(reader, fields, WEBHOOK, folder)? else { return Some(None) };
     if let Err((message, help)) = parse_http_url(&text) {
         let at = fields.get(slack::WEBHOOK_URL).or_else(|| fields.get(slack::WEBHOOK_URL_FILE))?;
         reader.error(&at, message, help);

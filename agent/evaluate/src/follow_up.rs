@@ -70,7 +70,7 @@ impl Ages {
 
 /// A message that is due.
 #[derive(Debug, Clone, PartialEq)]
-enum Due {
+enum DueMessage {
     /// News for a destination.
     News { destination: String, news: News },
     /// The end, for a destination that was told of the incident while it ended.
@@ -121,7 +121,7 @@ async fn pass_with(
         let slo = slos.get(&one.incident.slo_id).copied();
         (one.changed_at, due(config, slo, &silences, one, (ages, now)))
     };
-    let due: BTreeMap<String, (Timestamp, Vec<Due>)> = followed
+    let due: BTreeMap<String, (Timestamp, Vec<DueMessage>)> = followed
         .iter()
         .map(|one| (one.incident.id.clone(), of(one)))
         .filter(|(_, (_, due))| !due.is_empty())
@@ -148,19 +148,21 @@ async fn pass_with(
 async fn add(
     ledger: &dyn Ledger,
     transition: &TransitionRecord,
-    due: &[Due],
+    due: &[DueMessage],
     now: Timestamp,
 ) -> Result<(), LedgerError> {
     let mut grouped: Vec<(News, Vec<String>)> = Vec::new();
     for one in due {
         match one {
-            Due::End { destination } => {
+            DueMessage::End { destination } => {
                 ledger.forward(&transition.notice, destination).await?;
             }
-            Due::News { destination, news } => match grouped.iter_mut().find(|(known, _)| known == news) {
-                Some((_, names)) => names.push(destination.clone()),
-                None => grouped.push((news.clone(), vec![destination.clone()])),
-            },
+            DueMessage::News { destination, news } => {
+                match grouped.iter_mut().find(|(known, _)| known == news) {
+                    Some((_, names)) => names.push(destination.clone()),
+                    None => grouped.push((news.clone(), vec![destination.clone()])),
+                }
+            }
         }
     }
     let mut at = now;
@@ -185,7 +187,7 @@ fn due(
     silences: &[SilenceRecord],
     followed: &Followed,
     (ages, now): (&Ages, Timestamp),
-) -> Vec<Due> {
+) -> Vec<DueMessage> {
     if followed.incident.resolved_at.is_some() {
         return ends(config, followed);
     }
@@ -204,10 +206,10 @@ fn due(
     for destination in &config.destinations {
         let name = || destination.name.clone();
         if let Some(news) = late(destination).or_else(|| repeated(destination, followed, (ages, now))) {
-            due.push(Due::News { destination: name(), news });
+            due.push(DueMessage::News { destination: name(), news });
         }
         if let Some((to, news)) = escalated(config, destination, followed, (ages, now)) {
-            due.push(Due::News { destination: to, news });
+            due.push(DueMessage::News { destination: to, news });
         }
     }
     due
@@ -261,7 +263,7 @@ fn escalated(
 }
 
 /// Returns the destinations that were told of an incident while it ended, and not of its end.
-fn ends(config: &Config, followed: &Followed) -> Vec<Due> {
+fn ends(config: &Config, followed: &Followed) -> Vec<DueMessage> {
     if followed.change != Change::Resolved {
         return Vec::new();
     }
@@ -271,7 +273,7 @@ fn ends(config: &Config, followed: &Followed) -> Vec<Due> {
             && !told.any(|told| told.change == Change::Resolved && told.at >= followed.changed_at)
     };
     let unaware = config.destinations.iter().filter(unaware);
-    unaware.map(|destination| Due::End { destination: destination.name.clone() }).collect()
+    unaware.map(|destination| DueMessage::End { destination: destination.name.clone() }).collect()
 }
 
 #[cfg(test)]

@@ -71,12 +71,12 @@ struct RememberedDelivery {
 
 /// The files of a ledger as a start finds them, before anything is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct LedgerFiles {
     bytes: Option<u64>,
     has_log: bool,
 }
 
-impl Found {
+impl LedgerFiles {
     /// Looks at the files of a ledger.
     pub(crate) fn at(path: &Path) -> Self {
         let bytes = std::fs::metadata(path).ok().map(|about| about.len());
@@ -118,7 +118,7 @@ impl Memory {
     }
 
     /// Compares a ledger with the one that was in use.
-    pub(crate) fn loss(&self, found: Found, now: &Version) -> Option<Loss> {
+    pub(crate) fn loss(&self, found: LedgerFiles, now: &Version) -> Option<Loss> {
         let before = &self.head.version;
         if before.ledger.is_empty() {
             return None;

@@ -20,7 +20,7 @@ use self::recorder::{Recorder, is_file_fault, replace_damaged};
 use self::silences::Expiry;
 use self::time_limit::{PRUNE_LIMIT, TimeLimit};
 use super::sqlite::{SqliteLedger, lock_name};
-use super::witness::{self, Found, Memory, Use, Witness};
+use super::witness::{self, LedgerFiles, Memory, Use, Witness};
 use super::working::{MAX_ENDED, Waiting, WorkingSet};
 use super::{Health, Ledger, LedgerError, Tick};
 use lookout_model::{END_REPEATED_FOR, StateRecord, Timestamp, TransitionRecord};
@@ -84,7 +84,7 @@ impl WriteThroughLedger {
     }
 
     async fn open_file(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
-        let (memory, found) = (Memory::read(path), Found::at(path));
+        let (memory, found) = (Memory::read(path), LedgerFiles::at(path));
         let mut health = Health::default();
         let was_used = lock_name(path).exists();
         let file = match SqliteLedger::open(path).await {

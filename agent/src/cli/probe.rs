@@ -31,7 +31,7 @@ pub(super) struct Options {
 }
 
 /// Addresses that are probed at once.
-const AT_ONCE: usize = 16;
+const CONCURRENT_PROBES: usize = 16;
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     let random = Arc::new(Random::from_seed(fastrand::u64(..)));
@@ -39,7 +39,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     // an address of a target may be a URL: NAME@https://host
     let is_url = options.target.split_once("://").is_some_and(|(scheme, _)| !scheme.contains('@'));
     let found = if is_url {
-        Found { targets: vec![Arc::new(of_url(&options.target)?)], is_template: false }
+        NamedTargets { targets: vec![Arc::new(of_url(&options.target)?)], is_template: false }
     } else {
         let config = match lookout_config::load(&options.config) {
             Ok((config, _)) => config,
@@ -52,7 +52,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     };
     let prober = Prober::new(random);
     let probes = futures_util::stream::iter(&found.targets).map(|target| prober.probe(target));
-    let outcomes: Vec<Outcome> = runtime.block_on(probes.buffered(AT_ONCE).collect());
+    let outcomes: Vec<Outcome> = runtime.block_on(probes.buffered(CONCURRENT_PROBES).collect());
     let probed = || found.targets.iter().zip(&outcomes);
     match (options.json, found.is_template) {
         (true, false) => probed().for_each(|(target, one)| output::line(&as_json(target, one).to_string())),
@@ -70,7 +70,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 }
 
 /// Targets of one name.
-struct Found {
+struct NamedTargets {
     targets: Vec<Arc<Target>>,
     /// True if the name is that of a target with `discover`, whose addresses they are.
     is_template: bool,
@@ -93,7 +93,7 @@ fn of_url(text: &str) -> anyhow::Result<Target> {
 }
 
 /// Finds the targets of a name. The source of a target with `discover` is asked once.
-async fn find(options: &Options, mut config: Config, random: &Arc<Random>) -> anyhow::Result<Found> {
+async fn find(options: &Options, mut config: Config, random: &Arc<Random>) -> anyhow::Result<NamedTargets> {
     let name = &options.target;
     let template = |one: &&Discovery| {
         one.name == *name || name.strip_prefix(&one.name).is_some_and(|rest| rest.starts_with('@'))
@@ -116,7 +116,7 @@ async fn find(options: &Options, mut config: Config, random: &Arc<Random>) -> an
         let file = options.config.display();
         anyhow::bail!("{file} has no target `{name}`; it has {}", known.join(", "));
     }
-    Ok(Found { targets, is_template })
+    Ok(NamedTargets { targets, is_template })
 }
 
 async fn look_up(discovery: &Discovery, random: &Arc<Random>) -> anyhow::Result<Vec<Arc<Target>>> {

@@ -39,7 +39,7 @@ const TARGETS: [Target; 3] = [
     Target { name: "traced / bare", ours: Kind::Traced, theirs: Kind::Bare, most: 1.3, throughput: true },
     Target { name: "logs / FastAPI", ours: Kind::Logs, theirs: Kind::Fastapi, most: 0.2, throughput: false },
 ];
-const MOST_MEGABYTES: f64 = 20.0;
+const MAX_MEGABYTES: f64 = 20.0;
 
 pub(super) fn print(samples: &[Sample], arguments: &Arguments) {
     let paces = [Pace::Closed(16), Pace::Closed(64), Pace::Rate(arguments.rate)];
@@ -165,8 +165,8 @@ fn targets(samples: &[Sample], paces: [Pace; 3]) -> Vec<String> {
                 "{:<42}{:>14}{:>50}  {}",
                 format!("memory with 64 connections: {}", if kind == Kind::Logs { "logs" } else { "traced" }),
                 format!("{most:.1} MB"),
-                format!("≤ {MOST_MEGABYTES:.0} MB"),
-                met(most <= MOST_MEGABYTES)
+                format!("≤ {MAX_MEGABYTES:.0} MB"),
+                met(most <= MAX_MEGABYTES)
             ));
         }
     }

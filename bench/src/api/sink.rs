@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 /// More than a batch of spans takes.
-const MOST_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 16 << 20;
 
 /// On a thread of its own, so that it does not stand in the way of those who load the servers.
 pub(super) struct Sink {
@@ -31,7 +31,7 @@ impl Sink {
         let endpoint = format!("http://{}", socket.local_addr().context("reading the port")?);
         let spans = Arc::new(AtomicU64::new(0));
         let routes = Router::new().route("/v1/{signal}", post(take)).with_state(Arc::clone(&spans));
-        let routes = routes.layer(DefaultBodyLimit::max(MOST_BYTES));
+        let routes = routes.layer(DefaultBodyLimit::max(MAX_BYTES));
         let (stop, stopped) = oneshot::channel::<()>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("starting the collector")?;

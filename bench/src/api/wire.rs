@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// More than any head and body we ask for.
-const MOST_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 pub(super) struct Wire {
     stream: TcpStream,
@@ -51,7 +51,7 @@ impl Wire {
             }
         };
         let whole = head.bytes + head.body_bytes;
-        ensure!(whole <= MOST_BYTES, "an answer of {whole} bytes is more than was asked for");
+        ensure!(whole <= MAX_BYTES, "an answer of {whole} bytes is more than was asked for");
         while self.buffer.len() < whole {
             self.read_more().await?;
         }
@@ -62,7 +62,7 @@ impl Wire {
     async fn read_more(&mut self) -> Result<()> {
         let read = self.stream.read_buf(&mut self.buffer).await.context("reading an answer")?;
         ensure!(read > 0, "the server hung up");
-        ensure!(self.buffer.len() <= MOST_BYTES, "an answer is longer than {MOST_BYTES} bytes");
+        ensure!(self.buffer.len() <= MAX_BYTES, "an answer is longer than {MAX_BYTES} bytes");
         Ok(())
     }
 }

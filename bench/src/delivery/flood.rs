@@ -32,7 +32,7 @@ pub(super) struct Flood {
 }
 
 /// Questions about liveness.
-pub(super) struct Asked {
+pub(super) struct LivenessProbes {
     pub(super) questions: usize,
     pub(super) answers: usize,
     /// The longest time that an answer took.
@@ -120,13 +120,13 @@ async fn come_again(
 }
 
 /// Asks `/livez` again and again for a while.
-pub(super) async fn ask_livez(address: SocketAddr, lasts: Duration) -> Result<Asked> {
+pub(super) async fn ask_livez(address: SocketAddr, lasts: Duration) -> Result<LivenessProbes> {
     // as a kubelet does: from an address of its own, over a new connection for each question
     let kubelet = IpAddr::from([127, 0, 2, 1]);
     let client = Client::builder().no_proxy().pool_max_idle_per_host(0).local_address(kubelet).build();
     let client = client.context("building a client")?;
     let began = Instant::now();
-    let mut asked = Asked { questions: 0, answers: 0, longest: Duration::ZERO };
+    let mut asked = LivenessProbes { questions: 0, answers: 0, longest: Duration::ZERO };
     while began.elapsed() < lasts {
         let begun = Instant::now();
         let answer =

@@ -33,7 +33,7 @@ const SLOW: Duration = Duration::from_secs(2);
 /// Time in which the agent warms up.
 const WARM_UP: Duration = Duration::from_secs(5);
 /// Longest time until all SLOs have opened an incident, or resolved it.
-const PATIENCE: Duration = Duration::from_secs(90);
+const STEP_TIMEOUT: Duration = Duration::from_secs(90);
 /// Time after which an incident does not open again: a new one begins.
 const NEW_INCIDENT: Duration = Duration::from_secs(6);
 
@@ -233,7 +233,7 @@ impl Stage {
                 if stored >= wanted {
                     break;
                 }
-                ensure!(began.elapsed() < PATIENCE, "{stored} of {wanted} deliveries are stored");
+                ensure!(began.elapsed() < STEP_TIMEOUT, "{stored} of {wanted} deliveries are stored");
                 sleep(Duration::from_secs(1)).await;
             }
         }

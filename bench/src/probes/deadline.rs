@@ -43,13 +43,13 @@ pub(super) struct Deadlines {
     pub(super) late_ms: f64,
 }
 
-type Held = Arc<Mutex<Vec<Duration>>>;
+type HoldTimes = Arc<Mutex<Vec<Duration>>>;
 
 pub(super) async fn measure(lookout: &Path, folder: &Path, seconds: Duration) -> Result<Deadlines> {
     println!("measuring lookout: {} targets whose peers never end an answer", 3 * TARGETS);
     let folder = folder.join("deadline");
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let held = Held::default();
+    let held = HoldTimes::default();
     let timeout = TIMEOUT.as_secs();
     let mut config = format!("listen: 127.0.0.1:0\ninterval: {INTERVAL_S}s\nslos: []\ntargets:\n");
     for peer in [Peer::Silent, Peer::SilentTls, Peer::Dripping] {
@@ -84,14 +84,14 @@ pub(super) async fn measure(lookout: &Path, folder: &Path, seconds: Duration) ->
     Ok(Deadlines { probes: held.len(), early, late_ms })
 }
 
-async fn serve(listener: TcpListener, peer: Peer, held: Held) {
+async fn serve(listener: TcpListener, peer: Peer, held: HoldTimes) {
     while let Ok((stream, _)) = listener.accept().await {
         tokio::spawn(hold(stream, peer, Instant::now(), Arc::clone(&held)));
     }
 }
 
 /// Notes how long the other end holds a connection.
-async fn hold(mut stream: TcpStream, peer: Peer, began: Instant, held: Held) {
+async fn hold(mut stream: TcpStream, peer: Peer, began: Instant, held: HoldTimes) {
     let (mut reader, mut writer) = stream.split();
     let mut bytes = [0; 1024];
     // an answer that comes before its request ends the probe
@@ -121,7 +121,7 @@ mod tests {
     async fn a_peer_notes_how_long_it_was_held() {
         for peer in [Peer::Silent, Peer::SilentTls, Peer::Dripping] {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let (address, held) = (listener.local_addr().unwrap(), Held::default());
+            let (address, held) = (listener.local_addr().unwrap(), HoldTimes::default());
             let serving = tokio::spawn(serve(listener, peer, Arc::clone(&held)));
             let mut client = TcpStream::connect(address).await.unwrap();
             client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();

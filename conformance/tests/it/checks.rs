@@ -6,7 +6,7 @@ use conformance::{
     agreement, alerts, circles, compose, containers, dashboards, dependencies, kubernetes, links, routes,
     signatures, terraform, terraform_pages, text, workflows,
 };
-use programs::{Missing, skipped};
+use programs::{MissingTool, skipped};
 
 pub(crate) type Check = fn(&Tree) -> Result<String>;
 
@@ -72,7 +72,7 @@ checks! {
 /// Returns what a check found, or records that it was skipped for want of a tool. Under `--strict` a skip fails.
 pub(crate) fn unless_missing<T>(test: &str, found: Result<T>) -> Option<Result<T>> {
     let folder = skipped::folder().unwrap();
-    if let Some(missing) = found.as_ref().err().and_then(Missing::behind) {
+    if let Some(missing) = found.as_ref().err().and_then(MissingTool::behind) {
         assert!(!skipped::is_strict(), "{missing}");
         println!("skipped: {missing}");
         skipped::record(&folder, test, &missing.to_string()).unwrap();

@@ -52,7 +52,7 @@ const LEARNS: Duration = Duration::from_secs(3);
 /// Longest life of the agent between two kills.
 const LIFE_MS: u64 = 2_600;
 /// Longest time for each step after the faults.
-const PATIENCE: Duration = Duration::from_secs(90);
+const STEP_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Arguments of `cargo xtask drill delivery`.
 #[derive(Debug, clap::Args)]
@@ -287,7 +287,7 @@ impl Stage {
             if all_dead && self.api().open().await? == expected() {
                 return Ok(());
             }
-            ensure!(began.elapsed() < PATIENCE, "dead letters of {dead:?} only");
+            ensure!(began.elapsed() < STEP_TIMEOUT, "dead letters of {dead:?} only");
         }
     }
 
@@ -314,10 +314,10 @@ impl Stage {
             if matches!(last, Ok(true)) {
                 return Ok(());
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > STEP_TIMEOUT {
                 match last {
-                    Err(error) => return Err(error.context(format!("not within {PATIENCE:?}: {what}"))),
-                    Ok(_) => bail!("not within {PATIENCE:?}: {what}"),
+                    Err(error) => return Err(error.context(format!("not within {STEP_TIMEOUT:?}: {what}"))),
+                    Ok(_) => bail!("not within {STEP_TIMEOUT:?}: {what}"),
                 }
             }
             sleep(Duration::from_millis(250)).await;
@@ -337,7 +337,7 @@ impl Stage {
             let began = Instant::now();
             let active = loop {
                 let active = one.active(&self.client).await?;
-                if active.len() == wanted.len() || began.elapsed() > PATIENCE {
+                if active.len() == wanted.len() || began.elapsed() > STEP_TIMEOUT {
                     break active;
                 }
                 sleep(Duration::from_millis(250)).await;
@@ -409,6 +409,6 @@ impl Stage {
 }
 
 /// Returns whether a message is about a service, and not about the agent itself.
-fn is_about_a_service(message: &recorder::Taken) -> bool {
+fn is_about_a_service(message: &recorder::ReceivedMessage) -> bool {
     message.body.to_string().contains("\"service\":\"svc-")
 }

@@ -20,7 +20,7 @@ const LARGEST: usize = 8 << 20;
 
 /// A message that was taken.
 #[derive(Debug, Clone)]
-pub(crate) struct Taken {
+pub(crate) struct ReceivedMessage {
     pub(crate) path: String,
     pub(crate) body: Value,
     /// The id that a Slack message got.
@@ -39,7 +39,7 @@ pub(crate) struct Recorder {
 
 #[derive(Default)]
 struct Shared {
-    taken: Mutex<Vec<Taken>>,
+    taken: Mutex<Vec<ReceivedMessage>>,
     /// Messages that were taken and not answered, though the sender lived.
     cut: AtomicU64,
     /// Requests that were refused for good.
@@ -68,7 +68,7 @@ impl Recorder {
         format!("http://{}{path}", self.address)
     }
 
-    pub(crate) fn taken(&self) -> Vec<Taken> {
+    pub(crate) fn taken(&self) -> Vec<ReceivedMessage> {
         self.shared.taken().clone()
     }
 
@@ -103,7 +103,7 @@ impl Shared {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn taken(&self) -> std::sync::MutexGuard<'_, Vec<Taken>> {
+    fn taken(&self) -> std::sync::MutexGuard<'_, Vec<ReceivedMessage>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -119,7 +119,7 @@ impl Shared {
             Some(ts) => json!({ "ok": true, "channel": "C1", "ts": ts }),
             None => json!({ "status": "success" }),
         };
-        taken.push(Taken { path, body, ts, at_ms: now_ms() });
+        taken.push(ReceivedMessage { path, body, ts, at_ms: now_ms() });
         answer.to_string()
     }
 }

@@ -1,9 +1,9 @@
 //! The comparison of what the ledger holds with what each receiver took.
 
+mod alert_history;
 pub(super) mod alertmanager;
 #[cfg(test)]
 mod alertmanager_tests;
-mod held;
 mod notified;
 pub(super) mod slack;
 pub(super) mod told;
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use self::told::Sent;
 use super::agent::{Delivery, Incident, Transition};
-use super::recorder::Taken;
+use super::recorder::ReceivedMessage;
 
 /// One line of the report.
 pub(super) struct Finding {
@@ -79,7 +79,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 /// Returns the findings about the webhook: every transition arrives, and a repetition is marked.
-pub(super) fn webhook(recorded: &Recorded, taken: &[Taken]) -> Vec<Finding> {
+pub(super) fn webhook(recorded: &Recorded, taken: &[ReceivedMessage]) -> Vec<Finding> {
     let stored = recorded.transitions("webhook");
     let mut seen: BTreeMap<Transition, u64> = BTreeMap::new();
     let (mut marked, mut unmarked) = (0_u64, 0_u64);
@@ -115,7 +115,7 @@ pub(super) fn alertmanagers(recorded: &Recorded, instances: &[alertmanager::Inst
 }
 
 /// Returns the findings about PagerDuty: one alert per incident, which is resolved at the end.
-pub(super) fn pagerduty(recorded: &Recorded, taken: &[Taken], refused: u64) -> Vec<Finding> {
+pub(super) fn pagerduty(recorded: &Recorded, taken: &[ReceivedMessage], refused: u64) -> Vec<Finding> {
     #[derive(Default)]
     struct Alert {
         open: bool,
@@ -123,7 +123,7 @@ pub(super) fn pagerduty(recorded: &Recorded, taken: &[Taken], refused: u64) -> V
         events: usize,
     }
     let mut alerts: BTreeMap<String, Alert> = BTreeMap::new();
-    let about_a_service = |event: &&Taken| {
+    let about_a_service = |event: &&ReceivedMessage| {
         let group = event.body.pointer("/payload/group").and_then(Value::as_str);
         event.path == "/v2/enqueue" && group.is_some_and(|group| group.starts_with("svc-"))
     };

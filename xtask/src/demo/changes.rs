@@ -13,9 +13,9 @@ use super::promise;
 use super::spec::{self, HEALTH, INTERVAL_S, JOURNEY, JOURNEY_INTERVAL_S};
 
 /// The pause between two looks at a level.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The longest that a level may take to come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// Good journeys before the fault.
 const HEALTHY: u64 = 5;
 
@@ -66,7 +66,7 @@ pub(super) async fn tell(
     );
     let (health, _) = cast.agent.counted(client, HEALTH).await?;
     ensure!(health == health_before, "/health failed too: {health} bad events after {health_before}");
-    ensure!(fault.elapsed() < PATIENCE, "the fault took too long to be told");
+    ensure!(fault.elapsed() < TIMEOUT, "the fault took too long to be told");
 
     refused_writes::accept(&cast.service.program).await?;
     let end_ms = super::now_ms();
@@ -79,22 +79,22 @@ pub(super) async fn tell(
 }
 
 async fn until_incident(client: &Client, cast: &Cast, holds: impl Fn(&Incident) -> bool) -> Result<Incident> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let incidents = cast.agent.incidents(client).await?;
         if let Some(found) = incidents.into_iter().find(|one| one.slo == JOURNEY && holds(one)) {
             return Ok(found);
         }
-        ensure!(Instant::now() < deadline, "nothing within {PATIENCE:?}");
-        sleep(LOOK).await;
+        ensure!(Instant::now() < deadline, "nothing within {TIMEOUT:?}");
+        sleep(POLL_INTERVAL).await;
     }
 }
 
 async fn until(missing: &str, holds: impl AsyncFn() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !holds().await? {
-        ensure!(Instant::now() < deadline, "{missing} within {PATIENCE:?}");
-        sleep(LOOK).await;
+        ensure!(Instant::now() < deadline, "{missing} within {TIMEOUT:?}");
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use super::spec::{BROKEN, SERVICE};
 use programs::binaries::Binaries;
 
 /// The longest they may take to agree.
-const PATIENCE: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Returns whether these are the labels of the page of the SLO that the fault breaks.
@@ -65,7 +65,7 @@ impl SecondOpinion {
 
     /// Waits until Prometheus fires too and Alertmanager holds the agent's alert.
     pub(super) async fn agrees(&mut self, client: &Client, fault_ms: i64, narrator: &Narrator) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let held = self.alertmanager.alerts(client).await?;
             if let Some(labels) = held.iter().find(|labels| labels.contains(&format!("service={SERVICE}"))) {
@@ -73,7 +73,7 @@ impl SecondOpinion {
                 narrator.quote(labels);
                 break;
             }
-            ensure!(Instant::now() < deadline, "Alertmanager holds no alert of {SERVICE} after {PATIENCE:?}");
+            ensure!(Instant::now() < deadline, "Alertmanager holds no alert of {SERVICE} after {TIMEOUT:?}");
             sleep(LOOK).await;
         }
         let Some(prometheus) = &mut self.prometheus else { return Ok(()) };
@@ -87,14 +87,14 @@ impl SecondOpinion {
                 narrator.quote(labels);
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "the generated rules do not fire within {PATIENCE:?}");
+            ensure!(Instant::now() < deadline, "the generated rules do not fire within {TIMEOUT:?}");
             sleep(LOOK).await;
         }
     }
 
     /// Waits until neither of them sees an alert any more.
     pub(super) async fn recovers(&mut self, client: &Client, narrator: &Narrator) -> Result<()> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let held = self.alertmanager.alerts(client).await?;
             let firing = match &self.prometheus {
@@ -108,7 +108,7 @@ impl SecondOpinion {
             }
             ensure!(
                 Instant::now() < deadline,
-                "still firing after {PATIENCE:?}: Alertmanager {held:?}, Prometheus {firing:?}"
+                "still firing after {TIMEOUT:?}: Alertmanager {held:?}, Prometheus {firing:?}"
             );
             sleep(LOOK).await;
         }

@@ -44,13 +44,13 @@ pub(super) struct Call {
 
 /// Everything the workspace has seen.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(super) struct SlackLog {
     pub(super) calls: Vec<Call>,
     /// Calls that Slack would have refused, and why.
     pub(super) refused: Vec<String>,
 }
 
-impl Seen {
+impl SlackLog {
     /// Posts, edits not counted.
     pub(super) fn posts(&self) -> usize {
         self.calls.iter().filter(|call| !matches!(call.kind, Kind::Edit { .. })).count()
@@ -62,7 +62,7 @@ impl Seen {
 pub(super) struct Receiver {
     pub(super) address: SocketAddr,
     token: String,
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<SlackLog>>,
     narrator: Narrator,
 }
 
@@ -83,7 +83,7 @@ impl Receiver {
     }
 
     /// Returns the requests so far.
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, SlackLog> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -20,9 +20,9 @@ use programs::http::{ask, client};
 use programs::load::{Load, RATE};
 
 /// The pause between two looks at a level.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The longest the recovery may take.
-const PATIENCE: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Options of the demo.
 pub(super) struct Options {
@@ -108,14 +108,14 @@ async fn set_up<'a>(
     if let Some(opinion) = &mut opinion {
         opinion.ask_prometheus(binaries, &config, [service.admin, agent.address], narrator).await?;
     }
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while agent.scrapes(&client).await? < 1.0 {
         ensure!(
             Instant::now() < deadline,
-            "the agent scraped nothing within {PATIENCE:?}{}",
+            "the agent scraped nothing within {TIMEOUT:?}{}",
             agent.program.last_lines()
         );
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
     let load = Load::start(&client, &service.url());
     Ok(Stage { narrator, client, cast: Cast { service, agent, receiver }, load, opinion })
@@ -198,7 +198,7 @@ impl Stage<'_> {
 
     /// Waits until the agent has opened the incident and Slack has the message.
     async fn opens(&mut self, fault: Moment, figures: &mut Figures) -> Result<Incident> {
-        let deadline = fault.instant + Duration::from_secs_f64(spec::detection_s()) + PATIENCE;
+        let deadline = fault.instant + Duration::from_secs_f64(spec::detection_s()) + TIMEOUT;
         let incident = loop {
             ensure!(
                 Instant::now() < deadline,
@@ -214,7 +214,7 @@ impl Stage<'_> {
             let since = fault.instant.elapsed().as_secs_f64();
             self.narrator
                 .progress(&format!("{since:.1} s since the fault, {} requests failed", record.failed()));
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         };
         let message_at = loop {
             let first = self
@@ -233,7 +233,7 @@ impl Stage<'_> {
                 "incident {} is open, but no message came to Slack",
                 incident.id
             );
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         };
         figures.opened_s = fault.seconds_until(incident.detected_at_ms);
         figures.message_s = fault.seconds_until(message_at);
@@ -292,9 +292,9 @@ impl Stage<'_> {
 
     /// Waits until the incident is resolved, the thread says so and the first message has been edited.
     async fn resolves(&mut self, incident: &Incident, end: Moment, figures: &mut Figures) -> Result<()> {
-        let deadline = end.instant + PATIENCE;
+        let deadline = end.instant + TIMEOUT;
         let resolved_at = loop {
-            ensure!(Instant::now() < deadline, "incident {} is still open after {PATIENCE:?}", incident.id);
+            ensure!(Instant::now() < deadline, "incident {} is still open after {TIMEOUT:?}", incident.id);
             self.cast.must_be_running()?;
             let incidents = self.cast.agent.incidents(&self.client).await?;
             let same = incidents.iter().find(|other| other.id == incident.id);
@@ -304,7 +304,7 @@ impl Stage<'_> {
             }
             self.narrator
                 .progress(&format!("{:.1} s since the fault ended", end.instant.elapsed().as_secs_f64()));
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         };
         figures.resolved_s = end.seconds_until(resolved_at);
         loop {
@@ -315,7 +315,7 @@ impl Stage<'_> {
                 Instant::now() < deadline,
                 "the incident is resolved, but its thread in {CHANNEL} does not say so"
             );
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
         self.narrator.say(&format!(
             "6  resolved {:.2} s after the fault ended (theoretical minimum {:.2} s); thread answered, message edited",
@@ -340,7 +340,7 @@ impl Stage<'_> {
     }
 
     async fn gate_opens(&mut self, end: Moment, figures: &mut Figures) -> Result<()> {
-        let deadline = end.instant + PATIENCE;
+        let deadline = end.instant + TIMEOUT;
         let answer = loop {
             let answer = self.cast.agent.gate().await?;
             if answer.code == Some(0) {
@@ -348,9 +348,9 @@ impl Stage<'_> {
             }
             if Instant::now() >= deadline {
                 self.narrator.quote(&answer.said);
-                bail!("the gate is still closed {PATIENCE:?} after the fault, exit {}", shown(answer.code));
+                bail!("the gate is still closed {TIMEOUT:?} after the fault, exit {}", shown(answer.code));
             }
-            sleep(LOOK * 4).await;
+            sleep(POLL_INTERVAL * 4).await;
         };
         figures.allowed_s = end.instant.elapsed().as_secs_f64();
         self.narrator.say("7  lookout gate check: exit 0");
@@ -378,7 +378,7 @@ impl Stage<'_> {
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "{posts} Slack posts for {transitions} transitions");
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 }
@@ -415,7 +415,7 @@ async fn conserve(
             figures.sent,
             figures.seen
         );
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
     narrator.say(&format!("   {} requests sent, served and seen by the agent", figures.sent));
     Ok(())

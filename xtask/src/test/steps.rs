@@ -10,7 +10,7 @@ use super::Arguments;
 use super::summary::Summary;
 use programs::python::{self, Set};
 use programs::workspace::{CONFIG, cargo, must_succeed, root, shown, target_directory};
-use programs::{Missing, packages, skipped};
+use programs::{MissingTool, packages, skipped};
 
 /// The result of a step that did not fail.
 pub(super) enum StepResult {
@@ -143,7 +143,7 @@ fn contract() -> Result<StepResult> {
     let tools = match python::folder(Set::Api) {
         Ok(folder) => folder,
         Err(error) => {
-            return match Missing::behind(&error) {
+            return match MissingTool::behind(&error) {
                 Some(missing) => Ok(StepResult::Skipped(missing.to_string())),
                 None => Err(error),
             };

@@ -9,7 +9,7 @@ use super::{Outcome, Reason, Verdict};
 
 /// The last probe of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct LastProbe {
     /// Its outcome.
     pub outcome: Outcome,
     /// The instant of its start.
@@ -42,7 +42,7 @@ impl Failed {
 
 /// The last probe of every target by name. Clones share one map; it is as large as the number of targets.
 #[derive(Debug, Clone, Default)]
-pub struct Latest(Arc<RwLock<BTreeMap<String, Arc<Seen>>>>);
+pub struct Latest(Arc<RwLock<BTreeMap<String, Arc<LastProbe>>>>);
 
 impl Latest {
     /// Replaces the last outcome of a target; a success keeps the last failure.
@@ -52,10 +52,10 @@ impl Latest {
         match map.get_mut(target) {
             Some(seen) => {
                 let last_failure = failed.or_else(|| seen.last_failure.clone());
-                *seen = Arc::new(Seen { outcome, started_at, last_failure });
+                *seen = Arc::new(LastProbe { outcome, started_at, last_failure });
             }
             None => {
-                let seen = Seen { outcome, started_at, last_failure: failed };
+                let seen = LastProbe { outcome, started_at, last_failure: failed };
                 map.insert(target.to_owned(), Arc::new(seen));
             }
         }
@@ -68,13 +68,13 @@ impl Latest {
 
     /// Returns the last probe of a target; nothing before its first.
     #[must_use]
-    pub fn get(&self, target: &str) -> Option<Arc<Seen>> {
+    pub fn get(&self, target: &str) -> Option<Arc<LastProbe>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(target).cloned()
     }
 
     /// Returns every target that was probed, by name.
     #[must_use]
-    pub fn all(&self) -> BTreeMap<String, Arc<Seen>> {
+    pub fn all(&self) -> BTreeMap<String, Arc<LastProbe>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

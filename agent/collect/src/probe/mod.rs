@@ -49,7 +49,7 @@ pub use assignment::{Assigned, Assignment};
 pub use certificate::Certificate;
 pub use heartbeat_calls::Heartbeats;
 pub use history::ProbeHistory;
-pub use latest::{Failed, Latest, Seen};
+pub use latest::{Failed, LastProbe, Latest};
 pub(crate) use net::{code_name, look_up};
 pub use outcome::{MissedReason, Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use pauses::Pauses;

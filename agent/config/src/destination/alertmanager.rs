@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::credentials::{Found, read_secret};
+use crate::credentials::{SecretValue, read_secret};
 use crate::keys::Key;
 use crate::keys::agent::alertmanager;
 use crate::model::{AlertmanagerSettings, DestinationKind};
@@ -35,8 +35,8 @@ pub(super) fn read_alertmanager(
     let keys = [alertmanager::TOKEN, alertmanager::TOKEN_FILE];
     let token = if keys.iter().any(|key| fields.get(*key).is_some()) {
         match read_secret(reader, &fields, keys, folder)? {
-            Found::Secret(token) => Some(Secret::new(token)),
-            Found::Empty => None,
+            SecretValue::Secret(token) => Some(Secret::new(token)),
+            SecretValue::Empty => None,
         }
     } else {
         None

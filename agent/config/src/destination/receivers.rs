@@ -8,7 +8,7 @@ use url::Url;
 
 use super::template::read_body;
 use crate::address::parse_http_url;
-use crate::credentials::{Found, read_headers, read_secret};
+use crate::credentials::{SecretValue, read_headers, read_secret};
 use crate::keys::Key;
 use crate::keys::agent::{email, pagerduty, webhook};
 use crate::model::{DestinationKind, Email, Encryption, WebhookForm};
@@ -25,7 +25,7 @@ fn one_secret(
     fields: &Fields<'_>,
     keys: [Key; 2],
     folder: &Path,
-) -> Option<Found> {
+) -> Option<SecretValue> {
     let written = keys.into_iter().filter(|key| fields.get(*key).is_some()).count();
     if written != 1 {
         let [direct, file] = keys.map(|key| key.name);
@@ -54,8 +54,10 @@ pub(super) fn read_pagerduty(
         events_url.set_path(&format!("{}/", events_url.path()));
     }
     Some(match key {
-        Found::Secret(key) => Some(DestinationKind::PagerDuty { events_url, routing_key: Secret::new(key) }),
-        Found::Empty => None,
+        SecretValue::Secret(key) => {
+            Some(DestinationKind::PagerDuty { events_url, routing_key: Secret::new(key) })
+        }
+        SecretValue::Empty => None,
     })
 }
 
@@ -71,8 +73,8 @@ pub(super) fn read_webhook(
     let secret = match &written {
         None => Some(None),
         Some(at) => match one_secret(reader, at, &fields, keys, folder) {
-            Some(Found::Secret(secret)) => Some(Some(Secret::new(secret))),
-            Some(Found::Empty) => Some(None),
+            Some(SecretValue::Secret(secret)) => Some(Some(Secret::new(secret))),
+            Some(SecretValue::Empty) => Some(None),
             None => None,
         },
     };
@@ -80,7 +82,7 @@ pub(super) fn read_webhook(
         fields.get(webhook::HEADERS).map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
     let form = read_form(reader, &fields);
     let (url, signing_secret, headers, form) = (url?, secret?, headers?, form?);
-    let Found::Secret(url) = url else { return Some(None) };
+    let SecretValue::Secret(url) = url else { return Some(None) };
     if let Err((message, help)) = parse_http_url(&url) {
         let at = fields.get(webhook::URL).or_else(|| fields.get(webhook::URL_FILE))?;
         reader.error(&at, message, help);
@@ -166,8 +168,8 @@ fn read_login(
         Some(at) => reader.expand(&at),
     };
     match one_secret(reader, at, fields, keys, folder)? {
-        Found::Secret(password) => Some(Some((username?, Secret::new(password)))),
-        Found::Empty => Some(None),
+        SecretValue::Secret(password) => Some(Some((username?, Secret::new(password)))),
+        SecretValue::Empty => Some(None),
     }
 }
 

@@ -16,7 +16,7 @@ use url::Url;
 use super::super::reader::{At, Fields, Reader};
 use super::super::secret::{Secret, Secrets};
 use super::tls::{self, TlsOptions};
-use crate::credentials::{Found, read_secret};
+use crate::credentials::{SecretValue, read_secret};
 use crate::keys::server::server;
 use crate::keys::target::{http, oauth2};
 use crate::placeholder::has_placeholder;
@@ -102,8 +102,8 @@ fn read_client_secret(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Pat
         constant(reader, &at)?;
     }
     Some(Secret::new(match read_secret(reader, fields, keys, folder)? {
-        Found::Secret(secret) => secret,
-        Found::Empty => String::new(),
+        SecretValue::Secret(secret) => secret,
+        SecretValue::Empty => String::new(),
     }))
 }
 

@@ -32,7 +32,7 @@ struct Pair {
 }
 
 /// Good and bad events of one slot; `None` where nobody looked.
-type Seen = Option<(u64, u64)>;
+type SlotCounts = Option<(u64, u64)>;
 
 #[derive(Debug)]
 struct Case {
@@ -41,7 +41,7 @@ struct Case {
     budget_per_100k: u64,
     period: usize,
     pairs: Vec<Pair>,
-    slots: Vec<Seen>,
+    slots: Vec<SlotCounts>,
 }
 
 impl Case {

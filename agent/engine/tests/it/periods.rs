@@ -36,15 +36,15 @@ fn calendar() -> Policy {
 
 /// An event in a slot that is told about so many slots later, or earlier.
 #[derive(Debug, Clone, Copy)]
-struct Told {
+struct LateEvent {
     slot: i64,
     at: i64,
     counts: Counts,
 }
 
-fn events() -> impl Strategy<Value = Vec<Told>> {
+fn events() -> impl Strategy<Value = Vec<LateEvent>> {
     let delay = prop_oneof![8 => 0..3_i64, 1 => -50..0_i64, 1 => 3..4 * HOUR];
-    let event = (0..END, delay, 0..50_u64, 0..5_u64).prop_map(|(slot, delay, good, bad)| Told {
+    let event = (0..END, delay, 0..50_u64, 0..5_u64).prop_map(|(slot, delay, good, bad)| LateEvent {
         slot,
         at: (slot + delay).clamp(0, END),
         counts: Counts { good, bad },
@@ -73,7 +73,7 @@ fn span(edges: &[i64], slot: i64) -> Span {
 struct Watch<'e> {
     evaluator: Evaluator,
     edges: &'e [i64],
-    rest: &'e [Told],
+    rest: &'e [LateEvent],
 }
 
 impl Watch<'_> {
@@ -113,7 +113,7 @@ fn versions() -> impl Strategy<Value = Vec<Version>> {
 }
 
 /// The last version is in force now.
-fn watch<'e>(policy: Policy, versions: &[Version], edges: &'e [i64], events: &'e [Told]) -> Watch<'e> {
+fn watch<'e>(policy: Policy, versions: &[Version], edges: &'e [i64], events: &'e [LateEvent]) -> Watch<'e> {
     let objective = versions.last().map_or(policy.objective, |version| version.objective);
     let mut evaluator = Evaluator::new(Policy { objective, ..policy }, Slot(-1));
     evaluator.set_objective_versions(versions.iter().copied());
@@ -122,7 +122,7 @@ fn watch<'e>(policy: Policy, versions: &[Version], edges: &'e [i64], events: &'e
 
 /// Total and bad events of a calendar period so far, what the objectives of their time allowed, and how many of its
 /// slots were covered.
-fn truth(events: &[Told], versions: &[Version], period: Span, at: i64) -> (u64, u64, f64, i64) {
+fn truth(events: &[LateEvent], versions: &[Version], period: Span, at: i64) -> (u64, u64, f64, i64) {
     let known = events.iter().filter(|event| event.at <= at);
     let first = known.clone().map(|event| event.slot).min().unwrap_or(at + 1);
     let inside = known.filter(|event| period.from.0 <= event.slot && event.slot <= at);

@@ -18,11 +18,11 @@ use crate::{LedgerError, Loss};
 #[derive(Debug)]
 pub(super) struct WatchedFiles {
     path: PathBuf,
-    seen: Mutex<Seen>,
+    seen: Mutex<FileState>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct FileState {
     file: Identity,
     bytes: u64,
     wal: Option<Identity>,
@@ -44,7 +44,7 @@ impl WatchedFiles {
     /// Creates the files as they are now.
     pub(super) fn of(path: &Path) -> Result<Self, LedgerError> {
         let about = std::fs::metadata(path).map_err(|source| opening(path)(source.into()))?;
-        let seen = Seen { file: Identity::of(&about), bytes: about.len(), wal: None };
+        let seen = FileState { file: Identity::of(&about), bytes: about.len(), wal: None };
         Ok(Self { path: path.to_owned(), seen: Mutex::new(seen) })
     }
 

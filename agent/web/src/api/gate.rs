@@ -34,10 +34,10 @@ pub(super) struct Parameters {
 /// The last recorded answers, one per service and class. The lock is held while one is recorded, so that concurrent
 /// requests write one row.
 #[derive(Clone, Default)]
-pub(super) struct Recent(Arc<Mutex<BTreeMap<(String, DeployClass), Given>>>);
+pub(super) struct Recent(Arc<Mutex<BTreeMap<(String, DeployClass), RecordedAnswer>>>);
 
 /// An answer, and when it was recorded.
-struct Given {
+struct RecordedAnswer {
     at: Timestamp,
     answer: Answer,
 }
@@ -104,7 +104,7 @@ async fn recorded(
 ) -> Result<Answer, Problem> {
     let mut recent = recent.0.lock().await;
     let key = (question.service.clone(), question.class);
-    if let Some(Given { at, answer: before }) = recent.get(&key) {
+    if let Some(RecordedAnswer { at, answer: before }) = recent.get(&key) {
         let is_fresh = now >= *at && now.since(*at) < SAME_FOR;
         if is_fresh && before.valid_until > answer.evaluated_at && has_same_content(before, &answer) {
             return Ok(before.clone());
@@ -112,7 +112,7 @@ async fn recorded(
     }
     answer.decision_id = format!("dec-{:016x}", state.random.next());
     record(state, &question, &answer, now).await?;
-    recent.insert(key, Given { at: now, answer: answer.clone() });
+    recent.insert(key, RecordedAnswer { at: now, answer: answer.clone() });
     Ok(answer)
 }
 

@@ -78,7 +78,7 @@ fn page(status: StatusCode, template: &impl Template) -> Response {
 
 #[derive(Template)]
 #[template(path = "missing.html")]
-struct Missing {
+struct NotFoundPage {
     shell: Shell,
     text: String,
 }
@@ -87,7 +87,7 @@ struct Missing {
 fn not_found(state: &State, text: impl Into<String>) -> Response {
     let mut shell = Shell::new(state, "", "Not found");
     shell.refresh = false;
-    page(StatusCode::NOT_FOUND, &Missing { shell, text: text.into() })
+    page(StatusCode::NOT_FOUND, &NotFoundPage { shell, text: text.into() })
 }
 
 /// Answers a request without a route.

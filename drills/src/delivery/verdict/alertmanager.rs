@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::held::Held;
+use super::alert_history::AlertHistory;
 use super::told::Sent;
 use super::{Finding, Recorded, finding, text};
 use crate::delivery::agent::Incident;
-use crate::delivery::recorder::Taken;
+use crate::delivery::recorder::ReceivedMessage;
 use crate::delivery::wire::{Alert, Event, Posted};
 
 /// Time by which the agent posts the end of a short incident before its start: an end that lies ahead of the clock of an
@@ -23,11 +23,11 @@ const EARLY_MS: i64 = 2_000;
 pub(crate) struct Instance {
     pub(crate) events: Vec<Event>,
     /// Its notifications.
-    pub(crate) told: Vec<Taken>,
+    pub(crate) told: Vec<ReceivedMessage>,
 }
 
 /// A state of an alert that an Alertmanager told.
-pub(super) struct Told {
+pub(super) struct Notification {
     pub(super) instance: usize,
     pub(super) at_ms: i64,
     pub(super) starts_ms: i64,
@@ -46,16 +46,16 @@ pub(super) struct Change {
 /// An alert: its incidents, and what both Alertmanagers knew of it and told.
 struct Labelled<'a> {
     incidents: Vec<&'a Incident>,
-    held: Vec<Held>,
-    told: Vec<Told>,
+    held: Vec<AlertHistory>,
+    told: Vec<Notification>,
 }
 
 /// An incident.
 pub(super) struct Case<'a> {
     pub(super) incident: &'a Incident,
     pub(super) changes: Vec<Change>,
-    pub(super) held: &'a [Held],
-    pub(super) told: &'a [Told],
+    pub(super) held: &'a [AlertHistory],
+    pub(super) told: &'a [Notification],
     /// All incidents of its alert.
     all: &'a [&'a Incident],
 }
@@ -95,7 +95,7 @@ impl<'a> Incidents<'a> {
     pub(super) fn of(recorded: &'a Recorded, instances: &[Instance]) -> Self {
         let mut alerts: BTreeMap<Alert, Labelled<'a>> = BTreeMap::new();
         let told = instances.iter().enumerate().flat_map(|(number, one)| told(number, &one.told));
-        let mut told: Vec<(Alert, Told)> = told.collect();
+        let mut told: Vec<(Alert, Notification)> = told.collect();
         told.sort_by_key(|(_, told)| told.at_ms);
         let posted = instances.iter().flat_map(|one| &one.events).filter_map(|event| match event {
             Event::Accepted(posted) => Some(posted.alert.clone()),
@@ -107,7 +107,7 @@ impl<'a> Incidents<'a> {
                 let of_alert = |one: &&Incident| (&one.service, &one.slo) == (&alert.0, &alert.1);
                 let mut incidents: Vec<&Incident> = recorded.incidents.iter().filter(of_alert).collect();
                 incidents.sort_by_key(|one| one.detected_at_ms);
-                let held = instances.iter().map(|one| Held::of(&one.events, alert)).collect();
+                let held = instances.iter().map(|one| AlertHistory::of(&one.events, alert)).collect();
                 Labelled { incidents, held, told: Vec::new() }
             });
         }
@@ -178,16 +178,16 @@ fn owner<'a>(incidents: &[&'a Incident], starts_ms: i64, fires: bool) -> Option<
     (early == 0 || !fires && early <= EARLY_MS).then_some(*next)
 }
 
-fn told(instance: usize, taken: &[Taken]) -> Vec<(Alert, Told)> {
+fn told(instance: usize, taken: &[ReceivedMessage]) -> Vec<(Alert, Notification)> {
     let alerts = taken.iter().flat_map(|message| {
         let alerts = message.body.get("alerts").and_then(Value::as_array).into_iter().flatten();
         alerts.map(move |alert| (message, alert))
     });
-    let read = |(message, alert): (&Taken, &Value)| {
+    let read = |(message, alert): (&ReceivedMessage, &Value)| {
         let labels = alert.get("labels")?;
         let name = ["service", "slo", "severity"].map(|name| text(labels, name).to_owned());
         let starts = text(alert, "startsAt").parse::<jiff::Timestamp>();
-        let told = Told {
+        let told = Notification {
             instance,
             at_ms: message.at_ms,
             starts_ms: starts.map_or(-1, jiff::Timestamp::as_millisecond),

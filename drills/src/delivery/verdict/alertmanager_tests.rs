@@ -17,7 +17,7 @@ const LASTS: i64 = 10_000;
 struct Day {
     sent: Vec<Sent>,
     accepted: [Vec<Event>; 2],
-    told: [Vec<Taken>; 2],
+    told: [Vec<ReceivedMessage>; 2],
 }
 
 fn sent(id: &str, change: &str, at_ms: i64) -> Sent {
@@ -38,12 +38,12 @@ fn accepted(starts_ms: i64, fires: bool, at_ms: i64) -> Event {
     Event::Accepted(Posted { alert, starts_ms, ends_ms, sent_ms: at_ms, at_ms })
 }
 
-fn told(starts_ms: i64, fires: bool, at_ms: i64) -> Taken {
+fn told(starts_ms: i64, fires: bool, at_ms: i64) -> ReceivedMessage {
     let start = jiff::Timestamp::from_millisecond(starts_ms).unwrap().to_string();
     let labels = json!({ "alertname": "A", "service": "svc-1", "slo": "slo-1", "severity": "page" });
     let status = if fires { "firing" } else { "resolved" };
     let body = json!({ "alerts": [{ "status": status, "labels": labels, "startsAt": start }] });
-    Taken { path: "/1".to_owned(), body, ts: None, at_ms }
+    ReceivedMessage { path: "/1".to_owned(), body, ts: None, at_ms }
 }
 
 impl Day {

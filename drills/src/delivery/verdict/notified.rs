@@ -1,7 +1,7 @@
 //! The notifications of the Alertmanagers, held against what they accepted.
 
-use super::alertmanager::{Case, Incidents, Told};
-use super::held::{Held, hears_within_ms, tells_from_ms, tells_within_ms};
+use super::alert_history::{AlertHistory, hears_within_ms, tells_from_ms, tells_within_ms};
+use super::alertmanager::{Case, Incidents, Notification};
 use super::{Finding, finding};
 use crate::delivery::wire::Posted;
 
@@ -78,11 +78,12 @@ fn silent(case: &Case<'_>, position: usize) -> Option<Silent> {
         });
         ends.max()
     });
-    let in_time = |told: &&Told| {
+    let in_time = |told: &&Notification| {
         since.is_some_and(|since| told.at_ms >= since) && until.is_none_or(|until| told.at_ms <= until)
     };
     // an instance that missed the end before tells this state under the start of the earlier incident
-    let about = |told: &&Told| told.fires == change.fires && told.starts_ms <= case.incident.detected_at_ms;
+    let about =
+        |told: &&Notification| told.fires == change.fires && told.starts_ms <= case.incident.detected_at_ms;
     if case.told.iter().filter(about).any(|told| in_time(&told)) {
         return None;
     }
@@ -93,7 +94,7 @@ fn silent(case: &Case<'_>, position: usize) -> Option<Silent> {
 
 /// Returns the first post of a transition that an instance accepted, with its position. What it accepted after a post of the next
 /// transition is about a later one.
-fn accepted<'a>(case: &Case<'_>, held: &'a Held, position: usize) -> Option<(usize, &'a Posted)> {
+fn accepted<'a>(case: &Case<'_>, held: &'a AlertHistory, position: usize) -> Option<(usize, &'a Posted)> {
     let change = case.changes.get(position)?;
     let next_ms = case.changes.get(position + 1).map_or(i64::MAX, |next| next.at_ms);
     let about = held.posts.iter().enumerate().filter(|(_, post)| case.is_about(post));
@@ -104,7 +105,7 @@ fn accepted<'a>(case: &Case<'_>, held: &'a Held, position: usize) -> Option<(usi
 
 /// Returns whether an instance was able to tell a transition: it held the state before for long enough to tell that, and lived
 /// until it had looked at this one.
-fn able(case: &Case<'_>, held: &Held, number: usize) -> Silent {
+fn able(case: &Case<'_>, held: &AlertHistory, number: usize) -> Silent {
     let Some(change) = case.changes.get(number) else { return Silent::Killed };
     let Some((position, post)) = accepted(case, held, number) else { return Silent::Killed };
     let until = held.after(post.at_ms, tells_within_ms());
@@ -151,7 +152,7 @@ fn fires_again(case: &Case<'_>) -> (usize, Vec<i64>) {
 ///   ([`tells_from_ms`]). So the end may come meanwhile.
 /// - An instance that was away has not heard of the end. It says what it knows until the agent reaches it again
 ///   ([`hears_within_ms`]).
-fn lateness(case: &Case<'_>, held: &Held, told: &Told) -> Option<i64> {
+fn lateness(case: &Case<'_>, held: &AlertHistory, told: &Notification) -> Option<i64> {
     let began = held.before(told.at_ms, tells_from_ms());
     let posts = || held.posts.iter().filter(|post| case.is_about(post));
     let held_it = posts().rfind(|post| post.at_ms <= began).is_some_and(Posted::fires);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::told::lost;
 use super::{Finding, Recorded, finding, text};
-use crate::delivery::recorder::Taken;
+use crate::delivery::recorder::ReceivedMessage;
 
 /// Bounds of what may be repeated at Slack.
 pub(crate) struct Bounds {
@@ -21,11 +21,12 @@ pub(crate) struct Bounds {
 
 /// Returns the findings about Slack: every transition is told by the message of its delivery, at most one marked
 /// repetition per crash.
-pub(crate) fn judge(recorded: &Recorded, taken: &[Taken], bounds: &Bounds) -> Vec<Finding> {
-    let headline = |message: &Taken| text(&message.body, "text").to_owned();
+pub(crate) fn judge(recorded: &Recorded, taken: &[ReceivedMessage], bounds: &Bounds) -> Vec<Finding> {
+    let headline = |message: &ReceivedMessage| text(&message.body, "text").to_owned();
     let lost = lost(&recorded.sent, taken);
     let first = lost.first().map(|one| format!("{} {}", one.incident, one.change));
-    let posts: Vec<&Taken> = taken.iter().filter(|message| message.path == "/api/chat.postMessage").collect();
+    let posts: Vec<&ReceivedMessage> =
+        taken.iter().filter(|message| message.path == "/api/chat.postMessage").collect();
     let marked = posts.iter().filter(|message| is_marked(message)).count() as u64;
     let unmarked = unmarked_repetitions(&posts, |incident| recorded.reopened(incident));
     let mut last: BTreeMap<&str, String> = BTreeMap::new();
@@ -71,13 +72,13 @@ pub(crate) fn judge(recorded: &Recorded, taken: &[Taken], bounds: &Bounds) -> Ve
 
 const MARK: &str = " (re-sent)";
 
-fn is_marked(message: &Taken) -> bool {
+fn is_marked(message: &ReceivedMessage) -> bool {
     text(&message.body, "text").contains(MARK)
 }
 
 /// Returns the headlines that were repeated without a mark. The end of a thread may be told again after an alarm in it;
 /// any other message as often as its incident reopened.
-fn unmarked_repetitions(posts: &[&Taken], reopened: impl Fn(&str) -> usize) -> Vec<String> {
+fn unmarked_repetitions(posts: &[&ReceivedMessage], reopened: impl Fn(&str) -> usize) -> Vec<String> {
     let mut over: BTreeMap<&str, bool> = BTreeMap::new();
     let mut times: BTreeMap<(&str, String, String), usize> = BTreeMap::new();
     let mut unmarked = Vec::new();
@@ -114,16 +115,16 @@ mod tests {
 
     use super::*;
 
-    fn post(thread: Option<&str>, head: &str, incident: &str) -> Taken {
+    fn post(thread: Option<&str>, head: &str, incident: &str) -> ReceivedMessage {
         let footer = json!([{ "elements": [{ "text": format!("Alert · {incident}") }] }]);
         let mut body = json!({ "text": head, "attachments": [{ "blocks": footer }] });
         if let Some(thread) = thread {
             body["thread_ts"] = json!(thread);
         }
-        Taken { path: "/api/chat.postMessage".to_owned(), body, ts: None, at_ms: 0 }
+        ReceivedMessage { path: "/api/chat.postMessage".to_owned(), body, ts: None, at_ms: 0 }
     }
 
-    fn found(posts: &[Taken], reopened: usize) -> Vec<String> {
+    fn found(posts: &[ReceivedMessage], reopened: usize) -> Vec<String> {
         unmarked_repetitions(&posts.iter().collect::<Vec<_>>(), |_| reopened)
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::slack::footer;
 use super::text;
-use crate::delivery::recorder::Taken;
+use crate::delivery::recorder::ReceivedMessage;
 
 /// A transition for Slack, as the ledger has it.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -37,7 +37,7 @@ impl Sent {
 }
 
 /// Returns the transitions that no message of their attempt tells.
-pub(super) fn lost<'a>(sent: &'a [Sent], taken: &[Taken]) -> Vec<&'a Sent> {
+pub(super) fn lost<'a>(sent: &'a [Sent], taken: &[ReceivedMessage]) -> Vec<&'a Sent> {
     let mut attempts: BTreeMap<(i64, &str), Vec<&Sent>> = BTreeMap::new();
     let mut lost = Vec::new();
     for one in sent {
@@ -59,12 +59,12 @@ pub(super) fn lost<'a>(sent: &'a [Sent], taken: &[Taken]) -> Vec<&'a Sent> {
     lost
 }
 
-fn is_in_thread(message: &Taken, thread: &str) -> bool {
+fn is_in_thread(message: &ReceivedMessage, thread: &str) -> bool {
     message.ts.as_deref() == Some(thread) || text(&message.body, "thread_ts") == thread
 }
 
 /// Returns the positions of the transitions that a message tells.
-fn told(message: &Taken, transitions: &[&Sent]) -> BTreeSet<usize> {
+fn told(message: &ReceivedMessage, transitions: &[&Sent]) -> BTreeSet<usize> {
     let list = list(&message.body);
     if list.is_empty() {
         let (id, over) = (footer(&message.body), text(&message.body, "text").starts_with("[RESOLVED]"));
@@ -165,7 +165,7 @@ mod tests {
         }
     }
 
-    fn message(at_ms: i64, head: &str, lines: &[String], footer: &str) -> Taken {
+    fn message(at_ms: i64, head: &str, lines: &[String], footer: &str) -> ReceivedMessage {
         let list: Vec<String> = lines.iter().map(|line| format!("• {line}")).collect();
         let blocks = json!([
             { "type": "section", "text": { "text": list.join("\n") } },
@@ -173,7 +173,7 @@ mod tests {
             { "type": "context", "elements": [{ "text": footer }] },
         ]);
         let body = json!({ "text": head, "attachments": [{ "blocks": blocks }] });
-        Taken { path: "/api/chat.update".to_owned(), body, ts: Some(FIRST.to_owned()), at_ms }
+        ReceivedMessage { path: "/api/chat.update".to_owned(), body, ts: Some(FIRST.to_owned()), at_ms }
     }
 
     fn line(tag: &str, slo: usize) -> String {

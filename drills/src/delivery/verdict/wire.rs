@@ -1,8 +1,8 @@
 //! The posts that the Alertmanagers accepted, held against the ledger. Nothing excuses what is missing here: the agent posts
 //! until an instance accepts.
 
+use super::alert_history::AlertHistory;
 use super::alertmanager::{Case, Incidents};
-use super::held::Held;
 use super::{Finding, finding};
 use crate::delivery::wire::Posted;
 
@@ -118,7 +118,7 @@ impl Wrong {
 }
 
 /// Counts how often an instance accepted that the incident fires after it accepted its end, though it did not reopen.
-fn fires_after_its_end(case: &Case<'_>, held: &Held) -> Wrong {
+fn fires_after_its_end(case: &Case<'_>, held: &AlertHistory) -> Wrong {
     let (mut is_over, mut again, mut wrong) = (false, 0, Wrong::default());
     for (position, post) in held.posts.iter().enumerate().filter(|(_, post)| case.is_about(post)) {
         if is_over && post.fires() {
@@ -135,7 +135,7 @@ fn fires_after_its_end(case: &Case<'_>, held: &Held) -> Wrong {
 }
 
 /// Counts how often an instance accepted the end of the incident while a newer one of the same alert fired there.
-fn ends_a_newer_one(case: &Case<'_>, held: &Held) -> Wrong {
+fn ends_a_newer_one(case: &Case<'_>, held: &AlertHistory) -> Wrong {
     let mut wrong = Wrong::default();
     for (position, (before, post)) in held.posts.iter().zip(held.posts.iter().skip(1)).enumerate() {
         let is_newer = |other: &Posted| other.fires() && other.starts_ms > case.incident.detected_at_ms;

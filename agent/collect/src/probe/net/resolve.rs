@@ -122,7 +122,7 @@ fn of_family(mut addresses: Vec<SocketAddr>, family: Family, host: &str) -> Resu
 }
 
 /// Addresses of a name.
-struct Found<T> {
+struct Resolved<T> {
     addresses: Vec<T>,
     /// True if nobody was asked, because answers of before hold.
     is_cached: bool,
@@ -133,11 +133,11 @@ async fn by_server(
     lookup: Lookup<'_>,
     server: SocketAddr,
     peer: &HostPort,
-) -> Result<Found<SocketAddr>, Failure> {
+) -> Result<Resolved<SocketAddr>, Failure> {
     let ask = |record, wanted: bool| async move {
         match wanted {
             true => addresses(lookup, server, &peer.host, record).await,
-            false => Ok(Found { addresses: Vec::new(), is_cached: true }),
+            false => Ok(Resolved { addresses: Vec::new(), is_cached: true }),
         }
     };
     let family = lookup.family;
@@ -163,7 +163,7 @@ async fn by_server(
         Some(failure) if found.is_empty() || family == Family::All => Err(failure),
         _ => {
             let addresses = found.into_iter().map(|ip| SocketAddr::new(ip, peer.port)).collect();
-            Ok(Found { addresses, is_cached })
+            Ok(Resolved { addresses, is_cached })
         }
     }
 }
@@ -174,10 +174,10 @@ async fn addresses(
     server: SocketAddr,
     host: &str,
     record: RecordType,
-) -> Result<Found<IpAddr>, Failure> {
+) -> Result<Resolved<IpAddr>, Failure> {
     let is_v6 = record == RecordType::Aaaa;
     if let Some(addresses) = lookup.known.get(server, host, is_v6) {
-        return Ok(Found { addresses, is_cached: true });
+        return Ok(Resolved { addresses, is_cached: true });
     }
     let answer = records(lookup.random, server, host, record).await.map_err(as_dns)?;
     match answer.metadata.response_code {
@@ -187,7 +187,7 @@ async fn addresses(
             // an alias on the way may hold for less long than the address
             let ttl = answer.answers.iter().map(|record| record.ttl).min().unwrap_or(0);
             lookup.known.keep((server, host, is_v6), &found, Duration::from_secs(ttl.into()));
-            Ok(Found { addresses: found, is_cached: false })
+            Ok(Resolved { addresses: found, is_cached: false })
         }
         code => Err(Failure::new(
             Reason::Dns,

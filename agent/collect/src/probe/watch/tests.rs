@@ -218,7 +218,7 @@ async fn a_loop_that_waits_is_small_because_there_are_thousands() {
     let sizes = [
         ("the loop", size_of_val(&waiting), 1_000),
         ("its assignment", size_of::<Assigned>() + size_of::<Assignment>(), 128),
-        ("the last outcome", size_of::<super::super::Seen>(), 512),
+        ("the last outcome", size_of::<super::super::LastProbe>(), 512),
     ];
     for (what, bytes, most) in sizes {
         assert!(bytes <= most, "{what}: {bytes} bytes, at most {most} are planned");

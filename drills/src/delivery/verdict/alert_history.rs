@@ -31,7 +31,7 @@ pub(super) fn hears_within_ms(away_ms: i64) -> i64 {
 
 /// An alert at one Alertmanager.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct AlertHistory {
     /// Its states, in the order in which they were accepted.
     pub(super) posts: Vec<Posted>,
     kills: Vec<i64>,
@@ -39,7 +39,7 @@ pub(super) struct Held {
     hangs: Vec<(i64, i64)>,
 }
 
-impl Held {
+impl AlertHistory {
     pub(super) fn of(events: &[Event], alert: &Alert) -> Self {
         let mut held = Self::default();
         for event in events {
@@ -106,7 +106,7 @@ mod tests {
     fn time_in_which_it_hangs_does_not_count() {
         let hung = |from_ms, until_ms| Event::Hung { from_ms, until_ms };
         let alert = Alert::default();
-        let held = Held::of(
+        let held = AlertHistory::of(
             &[hung(100, 200), hung(230, 330), Event::Killed { at_ms: 500 }, Event::Started { at_ms: 700 }],
             &alert,
         );
