@@ -73,7 +73,7 @@ pub(super) fn create() -> Operation {
         )
         .leads_to(&NEXT);
     let pattern =
-        format!("^([A-Za-z0-9._:~-]{{1,{0}}}|\"[A-Za-z0-9._:~-]{{1,{0}}}\")$", idempotency::MOST_CHARS);
+        format!("^([A-Za-z0-9._:~-]{{1,{0}}}|\"[A-Za-z0-9._:~-]{{1,{0}}}\")$", idempotency::MAX_CHARS);
     let key = parameter(
         "header",
         "Idempotency-Key",
@@ -86,7 +86,7 @@ pub(super) fn create() -> Operation {
         .parameters([key])
         .body("application/json", reference("NewPassenger"))
         .answers(made)
-        .refuses(&[409, 422])
+        .refuses(&[422])
 }
 
 pub(super) fn import() -> Operation {

@@ -63,7 +63,7 @@ async fn create(
     let key = idempotency::key_of(&headers)?;
     let details = NewPassenger::from_json(object).map_err(Problem::invalid)?;
     match key {
-        Some(key) => idempotency::create_once(shared, holder, key, details).await,
+        Some(key) => idempotency::create_once(&shared, holder, key, details).await,
         None => idempotency::create(&shared, details).await,
     }
 }

@@ -20,7 +20,7 @@ use crate::database::{Database, DatabaseError, Opening};
 use crate::passengers::domain::seed::SeedError;
 
 pub(super) use self::columns::COLUMNS;
-pub use self::idempotency::{Claim, Repeatable};
+pub use self::idempotency::{Repeatable, Repetition};
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
