@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The largest loss that is tolerated.
 const RECOVERY_POINT: Duration = Duration::from_secs(15 * 60);
@@ -25,7 +25,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Reads the file of `titanic backup`: a header, records, a footer with their numbers.
+    /// Reads the file of `titanic backup`: records as `{"kind": {…}}`, then a line with their numbers.
     pub(super) fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         Self::of(&text).with_context(|| format!("reading {}", file.display()))
@@ -34,15 +34,16 @@ impl Records {
     fn of(text: &str) -> Result<Self> {
         let mut records = Self::default();
         let mut promised = None;
-        for line in text.lines().skip(1) {
-            let value: Value = serde_json::from_str(line).context("a line is no JSON")?;
-            if let Some(kind) = value.get("kind").and_then(Value::as_str) {
-                let id =
-                    value.pointer("/record/id").and_then(Value::as_str).context("a record without id")?;
+        for line in text.lines() {
+            let value: Map<String, Value> = serde_json::from_str(line).context("a line is no JSON object")?;
+            if let Some(counts) = value.get("counts") {
+                promised = Some(counts.clone());
+                continue;
+            }
+            for (kind, record) in value {
+                let id = record.get("id").and_then(Value::as_str).context("a record without id")?;
                 records.ids.insert(id.to_owned());
-                records.kinds.entry(kind.to_owned()).or_default().insert(line.to_owned());
-            } else {
-                promised = value.get("counts").cloned();
+                records.kinds.entry(kind).or_default().insert(line.to_owned());
             }
         }
         let counts = promised.as_ref().and_then(Value::as_object).context("the backup is cut off")?;
@@ -231,10 +232,9 @@ mod tests {
     use super::*;
 
     fn records(passengers: &[&str], calls: &[&str]) -> Records {
-        let mut text = "{\"titanic_backup\":2}\n".to_owned();
+        let mut text = String::new();
         for (kind, ids) in [("passengers", passengers), ("calls", calls)] {
-            ids.iter()
-                .for_each(|id| text += &format!("{{\"kind\":\"{kind}\",\"record\":{{\"id\":\"{id}\"}}}}\n"));
+            ids.iter().for_each(|id| text += &format!("{{\"{kind}\":{{\"id\":\"{id}\"}}}}\n"));
         }
         let (passengers, calls) = (passengers.len(), calls.len());
         Records::of(&format!("{text}{{\"counts\":{{\"passengers\":{passengers},\"calls\":{calls}}}}}\n"))
@@ -256,7 +256,7 @@ mod tests {
         assert_eq!(differs(&Records::default()).len(), 4);
         assert!(saved.is_within(&records(&["a", "b", "c", "x"], &["d"])));
         assert!(!saved.is_within(&records(&["a", "b", "c", "x"], &["e"])));
-        assert!(Records::of("{\"titanic_backup\":2}\n").is_err(), "cut off");
+        assert!(Records::of("{\"calls\":{\"id\":\"d\"}}\n").is_err(), "cut off");
     }
 
     #[test]

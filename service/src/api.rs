@@ -1,15 +1,13 @@
 //! The API: the one place that lists the entities.
 
-use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::http::Method;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::backup::{self, BackupError, Contents, Kind};
+use crate::backup::{Backup, BackupError, Counts, Record as _, Restore};
 use crate::clock::Clock;
 use crate::config::{Config, Scope};
 use crate::database::{Database, DatabaseError, Opening};
@@ -27,9 +25,6 @@ const INFO: Info = Info {
         answer without a body, after which a connection of HTTP/1.1 is closed: 400 for what is not HTTP, 431 for a head \
         of more than 100 fields or 32 KiB.",
 };
-
-/// The kinds of records in a backup. A kind comes after those that it refers to; format 1 held the first one.
-const KINDS: [&dyn Kind; 3] = [&PhantomData::<Passenger>, &PhantomData::<Voyage>, &PhantomData::<Call>];
 
 /// The scopes that a key may have.
 pub const SCOPES: &[Scope] = {
@@ -75,14 +70,23 @@ pub async fn open(opening: Opening, config: &Config, max_connections: u32) -> Re
     Ok(database)
 }
 
-/// Writes all records, as of one moment, into a file. It replaces an older file of this name at the end.
-pub async fn backup(database: &Database, path: &Path, now: Timestamp) -> Result<Contents, BackupError> {
-    backup::backup(database, &KINDS, path, now).await
+/// Writes all records, as of one moment, into a new file.
+pub async fn backup(database: &Database, path: &Path) -> Result<Counts, BackupError> {
+    let mut backup = Backup::begin(database, path).await?;
+    backup.table::<Passenger>().await?;
+    backup.table::<Voyage>().await?;
+    backup.table::<Call>().await?;
+    backup.finish()
 }
 
-/// Replaces all records with those in the file. Kinds that it does not hold stay as they are.
-pub async fn restore(database: &Database, path: &Path) -> Result<Contents, BackupError> {
-    backup::restore(database, &KINDS, path).await
+/// Replaces all records with those in the file. Readers see the state before meanwhile, and writers wait.
+pub async fn restore(database: &Database, path: &Path) -> Result<Counts, BackupError> {
+    let tables = [Passenger::TABLE, Voyage::TABLE, Call::TABLE];
+    let mut restore = Restore::begin(database, path, &tables).await?;
+    restore.table::<Passenger>().await?;
+    restore.table::<Voyage>().await?;
+    restore.table::<Call>().await?;
+    restore.finish().await
 }
 
 /// Returns every route under `/api/` with the method and the status of its success.

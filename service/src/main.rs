@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use titanic::api;
-use titanic::clock::{Clock as _, SystemClock};
+use titanic::clock::SystemClock;
 use titanic::config::ProcessVariables;
 use titanic::database::Opening;
 use titanic::shutdown::Shutdown;
@@ -119,17 +119,12 @@ fn transfer(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     runtime.context("starting the runtime")?.block_on(async {
         let opening = if out { Opening::Read } else { Opening::Fill };
         let database = api::open(opening, config, 1).await?;
-        let contents = if out {
-            api::backup(&database, path, SystemClock.now()).await?
-        } else {
-            api::restore(&database, path).await?
-        };
+        let counts =
+            if out { api::backup(&database, path).await? } else { api::restore(&database, path).await? };
         database.close().await;
+        let counts: Vec<_> = counts.iter().map(|(table, count)| format!("{count} {table}")).collect();
         let done = if out { "backed up to" } else { "restored from" };
-        tell(&format!("{contents} of {} {done} {}", config.database_url, path.display()));
-        if !contents.left.is_empty() {
-            tell(&format!("this backup has no {}; they stay as they are", contents.left.join(", ")));
-        }
+        tell(&format!("{} of {} {done} {}", counts.join(", "), config.database_url, path.display()));
         Ok(())
     })
 }

@@ -1,28 +1,48 @@
 //! Backup and restore of every entity, while the service runs. It knows no entity: `api` lists them.
 //!
-//! A backup is of one moment, and can be restored into either database. A restore is one transaction. It begins only
-//! after the file has been read to its end and is whole. `format` is the file, `Record` is what an entity implements.
+//! A backup is of one moment, and can be restored into either database. A restore is one transaction: it replaces every
+//! record, or changes nothing.
+//!
+//! The file is text, a JSON object per line: records as `{"table": {…}}`, table by table, in the order of their ids. The
+//! last line has the number of records of each table, and a digest of all lines before. A file without it is cut off.
 
-mod file;
-mod reader;
-mod record;
-mod writer;
+mod restore;
+mod save;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-use sqlx::error::BoxDynError;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
-use self::reader::Reader;
-use self::writer::Writer;
-use crate::database::{Database, DatabaseError, Purpose, doing};
+use crate::database::{DatabaseError, Readable, Statement};
 
-pub(crate) use self::record::{Kind, Record};
+pub(crate) use self::restore::Restore;
+pub(crate) use self::save::Backup;
 
-/// Records that are added by one statement. Not more: SQLite looks up each `$n` among all before it, so that ten times as
-/// many take a hundred times as long.
-const BATCH: usize = 50;
+/// The number of records of each table.
+pub type Counts = BTreeMap<&'static str, u64>;
+
+/// A record of an entity that a backup holds. Its JSON has the field `id`.
+pub(crate) trait Record: Serialize + Readable + Send + Sync {
+    /// The table.
+    const TABLE: &'static str;
+
+    /// Returns the id.
+    fn id(&self) -> Uuid;
+
+    /// Returns the statement that reads some records after an id, in the order of ids.
+    fn page(after: Uuid, limit: i64) -> Statement;
+
+    /// Reads a record of a backup, or returns what was expected.
+    fn from_json(record: Map<String, Value>) -> Result<Self, String>;
+
+    /// Returns the statement that adds records as they are.
+    fn insert(records: &[Self]) -> Statement;
+}
 
 /// The reason for which a backup or a restore failed.
 #[derive(Debug, thiserror::Error)]
@@ -30,15 +50,6 @@ pub enum BackupError {
     /// The records cannot be read or written.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// A row holds an impossible value.
-    #[error("reading {kind}")]
-    Row {
-        /// The kind of the record.
-        kind: &'static str,
-        /// The impossible value.
-        #[source]
-        source: BoxDynError,
-    },
     /// The file cannot be read or written.
     #[error("{doing} {}", path.display())]
     File {
@@ -62,77 +73,21 @@ pub enum BackupError {
     },
 }
 
-/// The contents of a backup.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Contents {
-    /// The kinds in the backup, with the number of their records.
-    pub counts: Vec<(&'static str, u64)>,
-    /// The kinds that the backup does not hold. A restore leaves them as they are.
-    pub left: Vec<&'static str>,
+/// The last line.
+#[derive(Serialize)]
+struct Footer<'a> {
+    counts: &'a Counts,
+    sha256: String,
 }
 
-impl std::fmt::Display for Contents {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, (kind, count)) in self.counts.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}{count} {kind}")?;
-        }
-        Ok(())
+impl<'a> Footer<'a> {
+    fn of(counts: &'a Counts, lines: &Sha256) -> Self {
+        Self { counts, sha256: hex::encode(lines.clone().finalize()) }
     }
 }
 
-/// Writes all records of some kinds, as of one moment, into a file. It replaces an older file of this name at the end.
-pub(crate) async fn backup(
-    db: &Database,
-    kinds: &[&'static dyn Kind],
-    path: &Path,
-    now: Timestamp,
-) -> Result<Contents, BackupError> {
-    let names: Vec<_> = kinds.iter().map(|kind| kind.name()).collect();
-    let mut writer = Writer::create(path, &names, now)?;
-    let mut counts = Vec::with_capacity(kinds.len());
-    let mut tx = db.begin(Purpose::Read).await.map_err(doing("beginning a backup"))?;
-    tx.allow_long();
-    for kind in kinds {
-        counts.push((kind.name(), kind.write(&mut tx, &mut writer).await?));
-    }
-    writer.finish(&counts)?;
-    Ok(Contents { counts, left: Vec::new() })
-}
-
-/// Replaces all records of the kinds that are in the file. Readers see the state before meanwhile, and writers wait.
-pub(crate) async fn restore(
-    db: &Database,
-    kinds: &[&'static dyn Kind],
-    path: &Path,
-) -> Result<Contents, BackupError> {
-    // Once without the database: nobody shall wait for a file that turns out to be cut off.
-    let mut reader = Reader::open(path, kinds)?;
-    while let Some((kind, record)) = reader.next()? {
-        kind.check(record).map_err(|expected| reader.wrong(expected))?;
-    }
-    let contents = reader.contents();
-    let mut reader = Reader::open(path, kinds)?;
-    let mut tx = db.begin(Purpose::Replace).await.map_err(doing("beginning a restore"))?;
-    for kind in kinds {
-        tx.lock_table(kind.name()).await.map_err(doing("locking the tables for a restore"))?;
-    }
-    for kind in reader.kinds().iter().rev() {
-        kind.clear(&mut tx).await?;
-    }
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut current: Option<&'static dyn Kind> = None;
-    while let Some((kind, record)) = reader.next()? {
-        let other = current.filter(|current| current.name() != kind.name() || batch.len() == BATCH);
-        if let Some(full) = other {
-            full.add(&mut tx, std::mem::take(&mut batch)).await?;
-        }
-        current = Some(kind);
-        batch.push(record);
-    }
-    if let Some(last) = current {
-        last.add(&mut tx, batch).await?;
-    }
-    tx.commit().await.map_err(doing("completing a restore"))?;
-    Ok(contents)
+/// Adds the attempted operation to the error of a file.
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    move |source| BackupError::File { doing, path, source }
 }

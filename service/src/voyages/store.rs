@@ -135,7 +135,6 @@ impl Record for Voyage {
 
 impl Record for Call {
     const TABLE: &'static str = "calls";
-    const PARENT: Option<&'static str> = Some(Voyage::TABLE);
 
     fn id(&self) -> Uuid {
         self.id

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use axum::http::Method;
 use serde_json::{Value, json};
-use titanic::clock::{Clock as _, SystemClock};
-use titanic::{api, backup::Contents};
+use titanic::{api, backup::BackupError, backup::Counts};
 
 use crate::app::App;
 
@@ -14,7 +13,7 @@ on_both_databases!(
     a_backup_is_of_one_moment_however_much_is_written,
     a_damaged_backup_changes_nothing,
     voyages_and_calls_come_back_to_the_letter,
-    a_backup_of_format_1_leaves_the_other_entities_as_they_are,
+    a_file_is_never_overwritten,
 );
 
 pub(crate) async fn everyone(app: &App) -> Vec<Value> {
@@ -52,22 +51,18 @@ async fn sail(app: &App, ship: &str, ports: &[(&str, &str)]) -> String {
     path
 }
 
-fn passengers_of(contents: &Contents) -> u64 {
-    contents.counts.iter().find(|(kind, _)| *kind == "passengers").unwrap().1
-}
-
 /// Backs up and returns the number of passengers.
 pub(crate) async fn take(app: &App, path: &Path) -> u64 {
-    passengers_of(&api::backup(&app.database, path, SystemClock.now()).await.unwrap())
+    api::backup(&app.database, path).await.unwrap()["passengers"]
 }
 
-async fn restore(app: &App, path: &Path) -> Result<Contents, titanic::backup::BackupError> {
+async fn restore(app: &App, path: &Path) -> Result<Counts, BackupError> {
     api::restore(&app.database, path).await
 }
 
 /// Restores and returns the number of passengers.
 pub(crate) async fn put_back(app: &App, path: &Path) -> u64 {
-    passengers_of(&restore(app, path).await.unwrap())
+    restore(app, path).await.unwrap()["passengers"]
 }
 
 async fn what_was_backed_up_is_what_is_restored(app: App) {
@@ -90,14 +85,10 @@ async fn what_was_backed_up_is_what_is_restored(app: App) {
     assert_eq!(everyone(&app).await, before);
     assert_eq!(app.get(&her).await.headers["etag"], etag);
     assert_eq!(app.get("/api/v1/passengers?total=true&name=asa").await.json()["total"], 1);
-    // Twice the same backup, apart from when it was taken.
+    // Twice the same backup, to the letter.
     let again = folder.path().join("again.ndjson");
     take(&app, &again).await;
-    let passengers = |path: &Path| -> Vec<String> {
-        let text = std::fs::read_to_string(path).unwrap();
-        text.lines().filter(|line| line.starts_with("{\"kind\"")).map(str::to_owned).collect()
-    };
-    assert_eq!(passengers(&path), passengers(&again));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), std::fs::read_to_string(&again).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing half-done is left behind");
 }
 
@@ -122,8 +113,8 @@ async fn a_backup_is_of_one_moment_however_much_is_written(app: App) {
         }
     };
     let reader = async {
-        for _ in 0..10 {
-            let count = take(&app, &path).await;
+        for number in 0..10 {
+            let count = take(&app, &folder.path().join(number.to_string())).await;
             assert_eq!((count - 1309) % 2, 0, "{count}");
         }
     };
@@ -153,40 +144,34 @@ async fn a_damaged_backup_changes_nothing(app: App) {
     let whole = std::fs::read_to_string(&path).unwrap();
     let before = (everyone(&app).await, voyages(&app).await);
     let lines: Vec<&str> = whole.lines().collect();
-    let (voyage, call) = (lines[1310], lines[1311]);
-    let swapped = whole.replacen(&format!("{voyage}\n{call}\n"), &format!("{call}\n{voyage}\n"), 1);
-    let headed = |kinds: &str| {
-        whole.replacen("\"kinds\":[\"passengers\",\"voyages\",\"calls\"]", &format!("\"kinds\":[{kinds}]"), 1)
-    };
+    let (voyage, call) = (lines[1309], lines[1310]);
+    let swapped = format!("{voyage}\n{}", whole.replacen(&format!("{voyage}\n"), "", 1));
     let id = lines[1].split("\"id\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let counted = "\"counts\":{\"calls\":3,\"passengers\":1309,\"voyages\":1}";
+    assert!(lines[1313].contains(counted), "{}", lines[1313]);
     let damaged = [
         (
             whole.replacen(id, &uuid::Uuid::nil().to_string(), 1),
-            "line 2",
+            "line 2 ",
             "an id after that of the line before",
         ),
-        (String::new(), "line 1", "cut off"),
-        (String::from("name,class\n"), "line 1", "a JSON object"),
-        (whole.replacen("\"titanic_backup\":2", "\"titanic_backup\":3", 1), "line 1", "format 1 or 2, not 3"),
-        (headed("\"passengers\",\"decks\""), "line 1", "not `decks`: take the newer"),
-        (headed("\"voyages\",\"calls\",\"passengers\""), "line 1", "each kind once"),
-        (headed("\"passengers\",\"passengers\""), "line 1", "each kind once"),
-        (headed("\"passengers\",\"voyages\""), "line 1", "voyages and calls together"),
-        (headed("\"passengers\""), "line 1311", "a `kind` of the header, not `voyages`"),
-        (whole[..whole.len() - 100].to_owned(), "line 1315", "a JSON object"),
+        (String::new(), "line 1 ", "cut off"),
+        (String::from("name,class\n"), "line 1 ", "a JSON object"),
+        (String::from("{}\n"), "line 1 ", "a record of one of calls, passengers, voyages"),
+        (whole[..whole.len() - 100].to_owned(), "line 1314 ", "a JSON object"),
         (whole[..whole.len() / 2].to_owned(), "", "a JSON object"),
-        (lines[..1000].join("\n") + "\n", "line 1001", "cut off"),
-        (whole.replacen("Allen", "Alien", 1), "line 1315", "digest"),
-        (whole.replacen("\"class\":1", "\"class\":7", 1), "line 2", "`class` must be 1, 2 or 3"),
-        (whole.replacen("1912-04-10", "1912-04-31", 1), "line 1311", "`departed_on` must be a day"),
-        (whole.replacen("\"voyage_id\":\"", "\"voyage_id\":\"x", 1), "line 1312", "a UUID as `voyage_id`"),
-        (whole.replacen("\"record\"", "\"recorded\"", 1), "line 2", "an object as `record`"),
-        (whole.replacen("\"kind\":\"calls\"", "\"kind\":\"call\"", 1), "line 1312", "not `call`"),
-        (swapped, "line 1312", "the kinds in the order of the header"),
-        (whole.replacen(lines[5], lines[4], 1), "line 6", "an id after"),
-        (format!("{whole}{}\n", lines[1]), "line 1315", "nothing after"),
-        (whole.replacen(&format!("{}\n", lines[9]), "", 1), "line 1314", "number of passengers"),
-        (whole.replacen(&format!("{call}\n"), "", 1), "line 1314", "number of calls"),
+        (lines[..1000].join("\n") + "\n", "line 1001 ", "cut off"),
+        (lines[..1313].join("\n") + "\n", "line 1314 ", "cut off"),
+        (whole.replacen("Allen", "Alien", 1), "line 1314 ", "the file was changed"),
+        (whole.replacen("\"class\":1", "\"class\":7", 1), "line 1 ", "`class` must be 1, 2 or 3"),
+        (whole.replacen("1912-04-10", "1912-04-31", 1), "line 1310 ", "`departed_on` must be a day"),
+        (whole.replacen("\"voyage_id\":\"", "\"voyage_id\":\"x", 1), "line 1311 ", "a UUID as `voyage_id`"),
+        (whole.replacen("{\"calls\"", "{\"decks\"", 1), "line 1311 ", "a record of one of calls"),
+        (swapped, "line 2 ", "each in its place"),
+        (whole.replacen(lines[5], lines[4], 1), "line 6 ", "an id after"),
+        (format!("{whole}{}\n", lines[1]), "line 1314 ", "nothing after"),
+        (whole.replacen(&format!("{}\n", lines[9]), "", 1), "line 1313 ", "\"passengers\":1308"),
+        (whole.replacen(&format!("{call}\n"), "", 1), "line 1313 ", "\"calls\":2"),
     ];
     for (text, line, expected) in damaged {
         std::fs::write(&path, text).unwrap();
@@ -207,8 +192,8 @@ async fn voyages_and_calls_come_back_to_the_letter(app: App) {
         sail(&app, &format!("Ship {number}"), &ports[..number % 2]).await;
     }
     let before = voyages(&app).await;
-    let taken = api::backup(&app.database, &path, SystemClock.now()).await.unwrap();
-    assert_eq!(taken.to_string(), "1309 passengers, 122 voyages, 65 calls");
+    let taken = api::backup(&app.database, &path).await.unwrap();
+    assert_eq!(taken, Counts::from([("passengers", 1309), ("voyages", 122), ("calls", 65)]));
     assert_eq!(app.call(Method::DELETE, &olympic, None).await.status, 204);
     sail(&app, "Britannic", &ports).await;
 
@@ -216,46 +201,19 @@ async fn voyages_and_calls_come_back_to_the_letter(app: App) {
     assert_eq!(voyages(&app).await, before);
     let again = folder.path().join("again.ndjson");
     take(&app, &again).await;
-    let records = |path: &Path| -> Vec<String> {
-        std::fs::read_to_string(path).unwrap().lines().skip(1).map(str::to_owned).collect()
-    };
-    let (first, second) = (records(&path), records(&again));
-    // All but the footer, whose digest covers when it was taken.
-    assert_eq!(first[..first.len() - 1], second[..second.len() - 1]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), std::fs::read_to_string(&again).unwrap());
 }
 
-/// Rewrites a backup as an older version wrote it: passengers only, without kinds.
-fn of_format_1(text: &str) -> String {
-    use sha2::Digest as _;
-    let mut old = String::from("{\"taken_at\":\"2026-11-01T00:00:00Z\",\"titanic_backup\":1}\n");
-    let mut count = 0;
-    for line in text.lines() {
-        let mut line: Value = serde_json::from_str(line).unwrap();
-        if line["kind"] == "passengers" {
-            old += &format!("{}\n", line["record"].take());
-            count += 1;
-        }
-    }
-    let digest: String = sha2::Sha256::digest(&old).iter().map(|byte| format!("{byte:02x}")).collect();
-    old + &format!("{{\"passengers\":{count},\"sha256\":\"{digest}\"}}\n")
-}
-
-async fn a_backup_of_format_1_leaves_the_other_entities_as_they_are(app: App) {
+async fn a_file_is_never_overwritten(app: App) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("crew.ndjson");
+    std::fs::write(&path, "dear to somebody").unwrap();
+    let error = api::backup(&app.database, &path).await.unwrap_err();
+    assert!(error.to_string().contains("crew.ndjson"), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "dear to somebody");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-done is left behind");
+    std::fs::remove_file(&path).unwrap();
     take(&app, &path).await;
-    let old = of_format_1(&std::fs::read_to_string(&path).unwrap());
-    std::fs::write(&path, &old).unwrap();
-    let before = everyone(&app).await;
-    let gone = format!("/api/v1/passengers/{}", before[0]["id"].as_str().unwrap());
-    assert_eq!(app.call(Method::DELETE, &gone, None).await.status, 204);
-    sail(&app, "Olympic", &[("Cherbourg", "1911-06-14")]).await;
-    let sailed = voyages(&app).await;
-
-    let restored = restore(&app, &path).await.unwrap();
-    assert_eq!((restored.to_string(), restored.left), ("1309 passengers".into(), vec!["voyages", "calls"]));
-    assert_eq!((everyone(&app).await, voyages(&app).await), (before, sailed));
-    std::fs::write(&path, old.replacen("\"passengers\":1309", "\"passengers\":1310", 1)).unwrap();
-    let error = restore(&app, &path).await.unwrap_err().to_string();
-    assert!(error.contains("line 1311") && error.contains("the number of passengers above, 1309"), "{error}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600, "its owner's alone");
 }

@@ -84,6 +84,7 @@ async fn both_databases_give_the_same_answers_and_take_each_others_backups() {
     let stats = "/api/v1/passengers/stats";
     assert_eq!(postgres.get(stats).await.text, sqlite.get(stats).await.text);
 
+    let path = folder.path().join("back.ndjson");
     backups::take(&postgres, &path).await;
     assert_eq!(backups::put_back(&sqlite, &path).await, count);
     assert_eq!(backups::everyone(&postgres).await, backups::everyone(&sqlite).await);

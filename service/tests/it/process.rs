@@ -161,7 +161,7 @@ async fn a_backup_is_taken_and_restored_while_the_program_runs() {
     let (_, first) = total(&program).await;
     let (code, said) = run(&["backup", "crew.ndjson"], &[]).await;
     assert_eq!(
-        (code, said.contains("1309 passengers, 1 voyages, 3 calls of sqlite://titanic.db backed up to")),
+        (code, said.contains("3 calls, 1309 passengers, 1 voyages of sqlite://titanic.db backed up to")),
         (Some(0), true),
         "{said}"
     );
