@@ -115,7 +115,7 @@ fn greeting() -> Described<Shared> {
             "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
         })),
     );
-    Described::default().on(hello, self::hello).tagged("about", http::ABOUT)
+    Described::default().on(hello, self::hello)
 }
 
 async fn hello() -> Json<Value> {

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use tokio::time::Instant;
 
+use super::Shared;
 use super::openapi::{Answer, Described, Operation};
-use super::{ABOUT, Shared};
 use crate::config::Config;
 use crate::database::{Database, Health, WriteFault};
 use crate::telemetry::metrics::gauge;
@@ -109,7 +109,6 @@ pub fn routes() -> Described<Shared> {
                 .answers(Answer::new(200, "Its name and version.").json(version)),
             version_of,
         )
-        .tagged("about", ABOUT)
 }
 
 /// Marks an answer that says "503" in its own words and not as a problem.

@@ -60,9 +60,6 @@ const MOST_IMPORTS: usize = 8;
 /// request.
 pub type ApiRoute = (&'static str, &'static str, u16);
 
-/// The description of the routes that are about the service itself.
-pub const ABOUT: &str = "How the service is, and what it offers.";
-
 /// The state of all handlers. Cheap to clone.
 #[derive(Clone)]
 pub struct Shared(Arc<Parts>);

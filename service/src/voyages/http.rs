@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::domain::{Call, Label, NewCall, NewVoyage, Voyage};
@@ -14,7 +14,7 @@ use crate::fields::FieldError;
 use crate::http::access::permission;
 use crate::http::error::Problem;
 use crate::http::extract::{Id, JsonObject, hyphenated};
-use crate::http::openapi::schemas::{complete, id, map, parameter, reference};
+use crate::http::openapi::schemas::{complete, id, parameter, reference};
 use crate::http::openapi::{Answer, Described, Operation};
 use crate::http::{Entity, Shared};
 
@@ -87,7 +87,7 @@ pub fn described() -> Described<Context> {
                 .answers(Answer::new(201, "The call as stored.").json(reference("Call"))),
             add_call,
         )
-        .tagged("voyages", "The voyages and their ports of call.")
+        .tagged("voyages")
         .schemas(schemas())
 }
 
@@ -112,7 +112,7 @@ fn cursor(schema: Value) -> Value {
     parameter("query", "cursor", "The `next_cursor` of an earlier response.", schema)
 }
 
-fn schemas() -> Map<String, Value> {
+fn schemas() -> Value {
     let day = json!({"type": "string", "format": "date", "pattern": "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"});
     let (ship, port) = (Label::schema("The ship."), Label::schema("The port."));
     let id = json!({"type": "string", "format": "uuid"});
@@ -120,14 +120,14 @@ fn schemas() -> Map<String, Value> {
         let cursor = json!({"type": ["string", "null"], "description": "Where the next page goes on, if there is one."});
         complete(json!({"items": {"type": "array", "items": reference(item)}, "next_cursor": cursor}))
     };
-    map(json!({
+    json!({
         "NewVoyage": complete(json!({"ship": ship, "departed_on": day})),
         "Voyage": complete(json!({"id": id, "ship": ship, "departed_on": day})),
         "VoyagePage": page("Voyage"),
         "NewCall": complete(json!({"port": port, "called_on": day})),
         "Call": complete(json!({"id": id, "voyage_id": id, "port": port, "called_on": day})),
         "CallPage": page("Call"),
-    }))
+    })
 }
 
 #[derive(Debug, Serialize)]

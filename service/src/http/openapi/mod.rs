@@ -2,25 +2,24 @@
 //!
 //! A route is registered with its description or not at all ([`Described::on`]), and the bounds in the schemas are the
 //! constants by which values are checked. Not derived from types: bodies are read by hand so that every field at fault is
-//! named, what comes in, what is patched and what goes out differ, and a derive would describe none of the three.
+//! named, what comes in, what is patched and what goes out differ, and a derive would describe none of the three. Macros of
+//! utoipa would say as much about each route as is said here, in attributes.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "parts of JSON objects of our own: one that is missing is added"
+)]
 
-mod landing;
 mod operation;
 mod page;
 pub(crate) mod schemas;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
-use axum::response::IntoResponse as _;
 use axum::routing::{MethodFilter, on};
 use serde_json::{Map, Value, json};
 
 pub use self::operation::{Answer, Operation};
 
-use self::landing::Landing;
 use super::ApiRoute;
 use crate::config::Config;
 
@@ -37,13 +36,12 @@ pub struct Info {
 pub struct Described<S = ()> {
     router: Router<S>,
     operations: Vec<Operation>,
-    tags: Vec<(&'static str, &'static str)>,
     schemas: Map<String, Value>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Default for Described<S> {
     fn default() -> Self {
-        Self { router: Router::new(), operations: Vec::new(), tags: Vec::new(), schemas: Map::new() }
+        Self { router: Router::new(), operations: Vec::new(), schemas: Map::new() }
     }
 }
 
@@ -65,22 +63,15 @@ impl<S: Clone + Send + Sync + 'static> Described<S> {
 
     /// Puts all routes so far under a heading.
     #[must_use]
-    pub fn tagged(mut self, tag: &'static str, about: &'static str) -> Self {
-        self.operations = self.operations.into_iter().map(|operation| operation.tagged(tag)).collect();
-        self.with_tag(tag, about)
-    }
-
-    fn with_tag(mut self, tag: &'static str, about: &'static str) -> Self {
-        if !self.tags.iter().any(|(known, _)| *known == tag) {
-            self.tags.push((tag, about));
-        }
+    pub fn tagged(mut self, tag: &str) -> Self {
+        self.operations.iter_mut().for_each(|operation| operation.tag(tag));
         self
     }
 
     /// Adds named schemas.
     #[must_use]
-    pub fn schemas(mut self, schemas: Map<String, Value>) -> Self {
-        self.schemas.extend(schemas);
+    pub fn schemas(mut self, schemas: Value) -> Self {
+        self.schemas.extend(schemas::map(schemas));
         self
     }
 
@@ -92,8 +83,8 @@ impl<S: Clone + Send + Sync + 'static> Described<S> {
 
     /// Gives the handlers their state.
     pub fn with_state(self, state: S) -> Described {
-        let Self { router, operations, tags, schemas } = self;
-        Described { router: router.with_state(state), operations, tags, schemas }
+        let Self { router, operations, schemas } = self;
+        Described { router: router.with_state(state), operations, schemas }
     }
 }
 
@@ -103,53 +94,22 @@ impl Described {
     pub fn merge(mut self, other: Self) -> Self {
         self.router = self.router.merge(other.router);
         self.operations.extend(other.operations);
-        for (tag, about) in other.tags {
-            self = self.with_tag(tag, about);
-        }
-        self.schemas(other.schemas)
+        self.schemas.extend(other.schemas);
+        self
     }
 
     /// Adds the document itself and the page that shows it, and returns the routes.
     pub fn complete(self, config: &Config, info: Info) -> Router {
-        let json = Operation::new(Method::GET, "/openapi.json", "description", "This document")
-            .tagged("about")
-            .answers(Answer::new(200, "OpenAPI 3.1").json(json!({"type": "object"})));
-        let html = Operation::new(Method::GET, "/docs", "documentation", "This document for people")
-            .tagged("about")
-            .answers(Answer::new(200, "A page").media("text/html", json!({"type": "string"})));
-        let css = Operation::new(Method::GET, "/docs/style.css", "style", "How that page looks")
-            .tagged("about")
-            .answers(Answer::new(200, "A style sheet").media("text/css", json!({"type": "string"})));
-        let landing =
-            Operation::new(Method::GET, "/", "landing", "Where to go from here").tagged("about").answers(
-                Answer::new(200, "Links and examples; HTML for a client that names it in `Accept`.")
-                    .json(json!({"type": "object"}))
-                    .media("text/html", json!({"type": "string"})),
-            );
-        let operations: Vec<_> =
-            self.operations.iter().chain([&landing, &json, &html, &css]).cloned().collect();
-        let document = self.document(&operations, config, info);
-        let text: Arc<str> = serde_json::to_string(&document).unwrap_or_default().into();
-        let page: Arc<str> = page::render(&document, &operations).into();
-        let start = Arc::new(Landing::new(&document, &operations));
-        let all = self
-            .on(landing, async move |headers: HeaderMap| start.answer(&headers))
-            .on(json, async move || fixed("application/json", &text))
-            .on(html, async move || fixed("text/html; charset=utf-8", &page))
-            .on(css, async || fixed("text/css; charset=utf-8", page::STYLE));
-        all.router
+        let document = self.document(config, info);
+        let pages = page::routes(&document, &self.operations);
+        self.router.merge(pages)
     }
 
-    fn document(&self, operations: &[Operation], config: &Config, info: Info) -> Value {
-        let mut paths = Map::new();
-        for operation in operations {
-            let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-            if let Some(path) = path.as_object_mut() {
-                path.insert(operation.method.as_str().to_ascii_lowercase(), operation.to_json());
-            }
+    fn document(&self, config: &Config, info: Info) -> Value {
+        let mut paths = json!({});
+        for operation in &self.operations {
+            paths[operation.path][operation.method.as_str().to_ascii_lowercase()] = operation.json.clone();
         }
-        let tags: Vec<_> =
-            self.tags.iter().map(|(name, about)| json!({"name": name, "description": about})).collect();
         let mut schemas = schemas::shared();
         schemas.extend(self.schemas.clone());
         let server = if config.base_url.is_empty() { "/" } else { config.base_url.as_str() };
@@ -162,10 +122,10 @@ impl Described {
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}
             },
             "servers": [{"url": server}],
-            "tags": tags,
             "paths": paths,
             "components": {
                 "schemas": schemas,
+                "responses": schemas::problems(),
                 "securitySchemes": {
                     "key": {
                         "type": "http", "scheme": "bearer",
@@ -175,19 +135,4 @@ impl Described {
             }
         })
     }
-}
-
-/// An answer that is the same until the next start. The page may load its style sheet and nothing else.
-fn fixed(media_type: &'static str, text: &str) -> axum::response::Response {
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(
-                "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'",
-            ),
-        ),
-    ];
-    (headers, text.to_owned()).into_response()
 }

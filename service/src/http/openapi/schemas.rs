@@ -18,26 +18,58 @@ pub(crate) fn id(about: &str) -> Value {
 }
 
 /// Describes an object without other properties than these.
-pub(crate) fn object(properties: impl Into<Value>, required: &[&str]) -> Value {
-    let properties: Value = properties.into();
+pub(crate) fn object(properties: Value, required: &[&str]) -> Value {
     json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties})
 }
 
 /// Describes an object of which nothing is ever missing.
-pub(crate) fn complete(properties: impl Into<Value>) -> Value {
-    let properties = map(properties.into());
-    let names: Vec<_> = properties.keys().cloned().collect();
+pub(crate) fn complete(properties: Value) -> Value {
+    let names: Vec<_> = properties.as_object().into_iter().flat_map(Map::keys).cloned().collect();
     object(properties, &names.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// Takes a map out of a JSON object.
-pub(crate) fn map(object: Value) -> Map<String, Value> {
+pub(super) fn map(object: Value) -> Map<String, Value> {
     if let Value::Object(map) = object { map } else { Map::new() }
 }
 
 /// Returns the schemas of every service.
 pub(super) fn shared() -> Map<String, Value> {
-    Map::from_iter([(String::from("Problem"), problem()), (String::from("Health"), health())])
+    map(json!({"Problem": problem(), "Health": health()}))
+}
+
+/// Returns the responses that are problems, by status. Several problems may share a status: none of these is a title.
+pub(super) fn problems() -> Value {
+    let mut problems = json!({});
+    for (status, about) in [
+        ("400", "A parameter, a header or the body cannot be read; the fields at fault are named."),
+        ("401", "An API key is needed, or the one that was sent is not known."),
+        ("403", "The API key does not go so far, or nobody may change anything here."),
+        ("404", "There is no such resource."),
+        ("408", "The body did not come in time."),
+        ("409", "Another request came first; try again in a little while."),
+        ("412", "The resource is in another state than `If-Match` or `If-None-Match` wants."),
+        ("413", "The body is too large."),
+        ("415", "The body is of another media type."),
+        ("421", "The service does not answer under this host."),
+        ("422", "The body can be read but not used; the fields at fault are named."),
+        ("429", "Too many requests of this client; `Retry-After` says when to come again."),
+        ("500", "Our fault. Quote the request id when you report it."),
+        (
+            "503",
+            "Too busy, too slow, or the database is unavailable or read-only; try again in a little while.",
+        ),
+        ("507", "The database has no space left; nothing was changed."),
+    ] {
+        let content = json!({"application/problem+json": {"schema": reference("Problem")}});
+        problems[status] = json!({"description": about, "content": content});
+    }
+    let text = |required| json!({"required": required, "schema": {"type": "string"}});
+    problems["401"]["headers"]["www-authenticate"] = text(true);
+    problems["429"]["headers"]["retry-after"] = text(true);
+    problems["409"]["headers"]["retry-after"] = text(false);
+    problems["503"]["headers"]["retry-after"] = text(false);
+    problems
 }
 
 fn problem() -> Value {

@@ -1,10 +1,14 @@
 //! The routes of this noun as they are described.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "parts of JSON objects of our own: one that is missing is added"
+)]
 
 use axum::http::Method;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::idempotency;
-use crate::http::openapi::schemas::{complete, id, map, object, parameter, reference};
+use crate::http::openapi::schemas::{complete, id, object, parameter, reference};
 use crate::http::openapi::{Answer, Operation};
 use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
 use crate::passengers::domain::values::{Age, Fare, Name, Relatives};
@@ -23,8 +27,8 @@ pub(super) fn list() -> Operation {
     let name =
         format!("Words of the name or their beginnings, at most {MOST_WORDS}, without case and diacritics.");
     let parameters = [
-        query("class", "Of this class.", json!({"type": "integer", "enum": [1, 2, 3]})),
-        query("sex", "Of this sex.", json!({"enum": ["female", "male"]})),
+        query("class", "Of this class.", class()),
+        query("sex", "Of this sex.", sex()),
         query("survived", "Saved or not.", json!({"type": "boolean"})),
         query("name", &name, json!({"type": "string", "minLength": 1, "maxLength": MOST_NAME_CHARS})),
         query("min_age", "Of known age, at least this.", age()),
@@ -197,72 +201,76 @@ fn query(name: &str, about: &str, schema: Value) -> Value {
 }
 
 /// The schemas of this noun.
-pub(super) fn schemas() -> Map<String, Value> {
+pub(super) fn schemas() -> Value {
     let mut passenger = details(false);
-    passenger.extend(map(json!({
-        "id": {"type": "string", "format": "uuid", "description": "UUID v7, which sorts by when it was made; v8 of those imported without an `id`."},
-        "version": {"type": "integer", "minimum": 1, "description": "One more with each change."},
-        "updated_at": {"type": "string", "format": "date-time", "description": "When it last changed."}
-    })));
+    passenger["id"] = json!({"type": "string", "format": "uuid", "description": "UUID v7, which sorts by when it was made; v8 of those imported without an `id`."});
+    passenger["version"] =
+        json!({"type": "integer", "minimum": 1, "description": "One more with each change."});
+    passenger["updated_at"] =
+        json!({"type": "string", "format": "date-time", "description": "When it last changed."});
     let mut replacement = passenger.clone();
     for name in ["id", "version", "updated_at"] {
-        if let Some(property) = replacement.get_mut(name).and_then(Value::as_object_mut) {
-            // A client need not send it. One that sends what it read is not refused.
-            property.insert(String::from("readOnly"), json!(true));
-        }
+        // A client need not send it. One that sends what it read is not refused.
+        replacement[name]["readOnly"] = true.into();
     }
     let page = json!({
         "items": {"type": "array", "items": reference("Passenger"), "maxItems": MOST_LIMIT},
         "next_cursor": {"type": ["string", "null"], "description": "Where the next page goes on, if there is one."},
         "total": {"type": "integer", "minimum": 0, "description": "How many there are in all; with `total=true`."}
     });
-    map(json!({
-        "NewPassenger": object(details(false), &["name", "class", "sex", "survived"]),
-        "PassengerReplacement": object(replacement, &["name", "class", "sex", "survived"]),
+    let required = ["name", "class", "sex", "survived"];
+    json!({
+        "NewPassenger": object(details(false), &required),
+        "PassengerReplacement": object(replacement, &required),
         "PassengerPatch": object(details(true), &[]),
         "Passenger": complete(passenger),
         "PassengerPage": object(page, &["items", "next_cursor"]),
         "Stats": stats_schema(),
-    }))
+    })
 }
 
 /// The properties that a client sets. In a patch more may be null: what goes away falls back to what it means when it is
 /// left out.
-fn details(patch: bool) -> Map<String, Value> {
+fn details(patch: bool) -> Value {
     let null_too = |schema: &str| if patch { json!([schema, "null"]) } else { json!(schema) };
     let relatives = |about: &str| json!({"type": null_too("integer"), "minimum": 0, "maximum": Relatives::MOST, "default": 0, "description": about});
-    map(json!({
+    json!({
         "name": Name::schema("Family name, title, given names."),
-        "class": {"type": "integer", "enum": [1, 2, 3]},
-        "sex": {"enum": ["female", "male"]},
+        "class": class(),
+        "sex": sex(),
         "age": {"type": ["number", "null"], "minimum": 0, "maximum": Age::MOST, "description": "Years; null where nobody knows."},
         "fare": {"type": ["number", "null"], "minimum": 0, "maximum": Fare::MOST, "description": FARE},
         "siblings_or_spouses_aboard": relatives("Siblings or spouses aboard."),
         "parents_or_children_aboard": relatives("Parents or children aboard."),
         "survived": {"type": "boolean"}
-    }))
+    })
+}
+
+fn class() -> Value {
+    json!({"type": "integer", "enum": [1, 2, 3]})
+}
+
+fn sex() -> Value {
+    json!({"enum": ["female", "male"]})
 }
 
 fn stats_schema() -> Value {
-    let counts = || {
-        map(json!({
-            "total": {"type": "integer", "minimum": 0},
-            "survived": {"type": "integer", "minimum": 0},
-            "survival_rate": {
-                "type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "Null where there is nobody."
-            }
-        }))
-    };
+    let counts = json!({
+        "total": {"type": "integer", "minimum": 0},
+        "survived": {"type": "integer", "minimum": 0},
+        "survival_rate": {
+            "type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "Null where there is nobody."
+        }
+    });
     let groups = |name: &str, schema: Value| {
-        let mut group = counts();
-        group.insert(name.to_owned(), schema);
+        let mut group = counts.clone();
+        group[name] = schema;
         json!({"type": "array", "items": complete(group)})
     };
-    let mut all = counts();
-    all.extend(map(json!({
-        "by_class": groups("class", json!({"type": "integer", "enum": [1, 2, 3]})),
-        "by_sex": groups("sex", json!({"enum": ["female", "male"]})),
-        "by_age_band": groups("age_band", json!({"type": "string", "pattern": "^([1-6]0-[1-6]9|0-9|70\\+|unknown)$"})),
-    })));
+    let band = json!({"type": "string", "pattern": "^([1-6]0-[1-6]9|0-9|70\\+|unknown)$"});
+    let mut all = counts.clone();
+    all["by_class"] = groups("class", class());
+    all["by_sex"] = groups("sex", sex());
+    all["by_age_band"] = groups("age_band", band);
     complete(all)
 }

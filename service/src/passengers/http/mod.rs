@@ -24,7 +24,7 @@ type Context = Entity<Store>;
 /// Returns the routes with their descriptions and schemas. Their handlers lack their state.
 #[must_use]
 pub fn described() -> Described<Context> {
-    routes::routes().tagged("passengers", "Who was aboard.").schemas(document::schemas())
+    routes::routes().tagged("passengers").schemas(document::schemas())
 }
 
 /// Returns the routes with their state.
