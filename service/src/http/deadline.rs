@@ -9,7 +9,7 @@ use super::error::Problem;
 
 /// Time limit for a request until its response is ready, without the time of reading its body.
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// Time limit for reading a body, except of streams.
+/// Time limit for reading a body, except of an import.
 pub const BODY_TIME_LIMIT: Duration = Duration::from_secs(10);
 
 /// The moment at which a request has taken too long. Shared between the limit and the reader of the body.

@@ -5,11 +5,9 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, StatusCode, header};
-use axum::response::IntoResponse as _;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -25,9 +23,9 @@ pub struct JsonObject(pub Map<String, Value>);
 impl<S: Send + Sync> FromRequest<S> for JsonObject {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         require_media_type(request.headers(), &["application/json"])?;
-        object(request, state).await.map(Self)
+        object(request).await.map(Self)
     }
 }
 
@@ -37,26 +35,35 @@ pub struct MergePatch(pub Map<String, Value>);
 impl<S: Send + Sync> FromRequest<S> for MergePatch {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Problem> {
         require_media_type(request.headers(), &["application/merge-patch+json"])?;
-        object(request, state).await.map(Self)
+        object(request).await.map(Self)
     }
 }
 
-async fn object<S: Send + Sync>(mut request: Request, state: &S) -> Result<Map<String, Value>, Problem> {
-    let announced =
-        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|bytes: u64| bytes > BODY_BYTES as u64) {
-        return Err(Problem::too_large());
-    }
-    DefaultBodyLimit::max(BODY_BYTES).apply(&mut request);
+async fn object(request: Request) -> Result<Map<String, Value>, Problem> {
     let limits = BodyLimits::of(request.extensions());
-    let body = limits.read(Bytes::from_request(request, state)).await?.map_err(unreadable)?;
+    let body = limits.read(bounded(request, BODY_BYTES)).await??;
     match serde_json::from_slice(&body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(not_an_object("must be a JSON object")),
         Err(error) => Err(not_an_object(&format!("is not JSON: {error}"))),
     }
+}
+
+/// Reads a whole body of at most so many bytes.
+pub(crate) async fn bounded(mut request: Request, most: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::too_large_for(most as u64);
+    let announced =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes: u64| bytes > most as u64) {
+        return Err(too_large());
+    }
+    DefaultBodyLimit::max(most).apply(&mut request);
+    Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
+        _ => not_an_object("could not be read to its end"),
+    })
 }
 
 /// The time limit and the permit of a request, while its body is read.
@@ -118,13 +125,6 @@ pub(crate) fn require_media_type(headers: &HeaderMap, expected: &[&str]) -> Resu
         format!("`content-type` {detail}"),
     )
     .with_errors(vec![FieldError::new("content-type", detail)]))
-}
-
-fn unreadable(rejection: BytesRejection) -> Problem {
-    if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Problem::too_large();
-    }
-    not_an_object("could not be read to its end")
 }
 
 fn not_an_object(detail: &str) -> Problem {

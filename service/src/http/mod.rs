@@ -47,14 +47,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Database;
 
-/// The largest request body that is read, except of streams, which are bounded line by line.
+/// The largest request body that is read, except of an import.
 pub const BODY_BYTES: usize = 64 * 1024;
 
 /// The most responses at once that are made while they are sent. Each holds a page of records in memory.
 const MOST_STREAMS: usize = 16;
 
-/// The most imports at once. An atomic one is held in memory until it has been read.
-const MOST_IMPORTS: usize = 8;
+/// The most imports at once. Each is held in memory.
+const MOST_IMPORTS: usize = 4;
 
 /// A path template, a method, and the status of success: what faults may hit, and the series that exist before the first
 /// request.

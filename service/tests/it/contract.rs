@@ -208,10 +208,6 @@ fn ask(
     if let Some(media_type) = media_type {
         headers.push(("content-type", if status == 415 { "text/plain".into() } else { media_type.into() }));
     }
-    if is_import && matches!(status, 422 | 503) {
-        // Only an atomic import has its status after its end.
-        place.push_str("?atomic=true");
-    }
     match status {
         304 => headers.push(("if-none-match", tag.to_owned())),
         403 => headers.push(("authorization", "Bearer iceberg".into())),

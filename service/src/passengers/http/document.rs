@@ -8,6 +8,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::idempotency;
+use super::import::MOST_PASSENGERS;
 use crate::http::openapi::schemas::{complete, id, object, parameter, reference};
 use crate::http::openapi::{Answer, Operation};
 use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
@@ -94,25 +95,17 @@ pub(super) fn create() -> Operation {
 }
 
 pub(super) fn import() -> Operation {
-    let lines = |example: &str| json!({"type": "string", "description": "One JSON object per line.", "examples": [example]});
     let someone = r#"{"name": "Brown, Mrs. Margaret", "class": 1, "sex": "female", "survived": true}"#;
-    let summary = r#"{"summary": {"lines": 1, "imported": 1, "skipped": 0, "failed": 0, "errors_not_shown": 0, "complete": true}}"#;
+    let lines = json!({"type": "string", "description": "One JSON object per line.", "examples": [someone]});
+    let details = format!(
+        "Stores all lines in one transaction, or none, at most {MOST_PASSENGERS}. An import can be sent again: a line with a known \
+         `id` is skipped, and so is a line without an `id` if one was imported that said the same."
+    );
     Operation::new(Method::POST, "/api/v1/passengers/import", "importPassengers", "Add many passengers")
-        .details(
-            "NDJSON in, NDJSON out: an `error` for each line that cannot be used, `progress` after each batch that was \
-             stored, a `summary` at the end. What `progress` counts stays, whatever happens next: its status is 200 before the \
-             end is known, and `complete` in the summary tells it. An atomic import is answered at its end, with a summary or \
-             a problem. An import can be repeated: a line with a known `id` is skipped, and so is a line without an `id` if \
-             one was imported that said the same.",
-        )
+        .details(&details)
         .needs(IMPORT)
-        .parameters([query(
-            "atomic",
-            "Store all lines in one transaction, or none. At most 10,000 lines.",
-            json!({"type": "boolean", "default": false}),
-        )])
-        .body("application/x-ndjson", lines(someone))
-        .answers(Answer::new(200, "What became of the lines.").media("application/x-ndjson", lines(summary)))
+        .body("application/x-ndjson", lines)
+        .answers(Answer::new(200, "All are stored.").json(reference("Imported")))
         .refuses(&[422])
 }
 
@@ -226,6 +219,10 @@ pub(super) fn schemas() -> Value {
         "Passenger": complete(passenger),
         "PassengerPage": object(page, &["items", "next_cursor"]),
         "Stats": stats_schema(),
+        "Imported": complete(json!({
+            "imported": {"type": "integer", "minimum": 0, "description": "How many are new."},
+            "skipped": {"type": "integer", "minimum": 0, "description": "How many were known; they are left as they are."}
+        })),
     })
 }
 

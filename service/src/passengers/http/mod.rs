@@ -6,7 +6,6 @@ mod document;
 mod export;
 mod idempotency;
 mod import;
-mod lines;
 mod routes;
 
 use super::Store;
