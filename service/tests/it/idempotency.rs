@@ -1,5 +1,7 @@
 //! A request that is sent again.
 
+use std::time::Duration;
+
 use axum::http::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -15,6 +17,7 @@ on_both_databases!(
     a_key_belongs_to_its_client,
     an_answer_is_forgotten_after_a_day,
     a_request_without_a_key_may_have_been_stored,
+    what_failed_leaves_nothing_of_its_key,
 );
 
 const PATH: &str = "/api/v1/passengers";
@@ -137,4 +140,15 @@ async fn a_key_that_was_never_answered_can_be_used() {
     sqlx::raw_sql(claim).execute(&mut connection).await.unwrap();
     assert!(matches!(create(&app, &request("cook"), 0, "one").await, Repetition::First(_)));
     assert_eq!(create(&app, &request("cook"), 1, "two").await, Repetition::Answered(String::from("one")));
+}
+
+/// A request whose client goes away, or whose database does, is as if it had never come, or done: sent again, it says which.
+async fn what_failed_leaves_nothing_of_its_key(app: App) {
+    for (turn, patience) in (0..20).zip([0, 1, 3].into_iter().cycle()) {
+        let (key, person) = (format!("hasty-{turn}"), person(&format!("Hasty, Miss. {turn}")));
+        let _given_up =
+            tokio::time::timeout(Duration::from_millis(patience), post(&app, &key, &person)).await;
+        assert_eq!(post(&app, &key, &person).await.status, 201);
+        assert_eq!(total(&app).await, 1310 + turn);
+    }
 }

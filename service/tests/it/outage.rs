@@ -156,11 +156,6 @@ impl Client {
             self.unsettled = keyed.then_some((key, person));
             return Ok(());
         };
-        if keyed && said.status == 409 && said.body["code"] == "idempotency_key_busy" {
-            // Claimed when the database went away: nobody else may be at it before the lease has ended.
-            self.unsettled = Some((key, person));
-            return Ok(());
-        }
         let as_sent =
             person.as_object().into_iter().flatten().all(|(field, value)| said.body[field] == *value);
         if said.status != 201 || !as_sent {

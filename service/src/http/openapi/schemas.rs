@@ -47,7 +47,7 @@ pub(super) fn problems() -> Value {
         ("403", "The API key does not go so far, or nobody may change anything here."),
         ("404", "There is no such resource."),
         ("408", "The body did not come in time."),
-        ("409", "Another request came first; try again in a little while."),
+        ("409", "Other changes came first, again and again; try again in a little while."),
         ("412", "The resource is in another state than `If-Match` or `If-None-Match` wants."),
         ("413", "The body is too large."),
         ("415", "The body is of another media type."),
