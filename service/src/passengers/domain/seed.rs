@@ -13,26 +13,13 @@ const LIST: &str = include_str!("../../../data/passengers.csv");
 /// Milliseconds since the Unix epoch of 1 January 2026, where the ids of the list begin.
 const FIRST_ID_MS: u64 = 1_767_225_600_000;
 
-/// The reason for which the list cannot be read.
+/// The list is not the table we know, or says something impossible.
 #[derive(Debug, thiserror::Error)]
-pub enum SeedError {
-    /// It is not the table we know.
-    #[error("reading row {row} of the passenger list")]
-    Row {
-        /// Counted from 1, without the header.
-        row: usize,
-        /// The error of the CSV reader.
-        #[source]
-        source: csv::Error,
-    },
-    /// It says something impossible.
-    #[error("row {row} of the passenger list: expected {expected}")]
-    Value {
-        /// Counted from 1, without the header.
-        row: usize,
-        /// The expected value.
-        expected: String,
-    },
+#[error("row {row} of the passenger list: {problem}")]
+pub struct SeedError {
+    /// Counted from 1, without the header.
+    row: usize,
+    problem: String,
 }
 
 /// Returns all passengers of the list, in its order.
@@ -46,12 +33,12 @@ pub(in crate::passengers) fn passengers() -> Result<Vec<Passenger>, SeedError> {
     let since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_millis(FIRST_ID_MS.cast_signed());
     let rows = reader.deserialize::<Map<String, Value>>().zip(1_usize..);
     rows.map(|(read, row)| {
-        let mut fields = read.map_err(|source| SeedError::Row { row, source })?;
+        let wrong = |problem| SeedError { row, problem };
+        let mut fields = read.map_err(|error| wrong(error.to_string()))?;
         // The list leaves empty what nobody knows.
         fields.retain(|_, value| value.as_str() != Some(""));
         let details = NewPassenger::from_json(fields);
-        let details =
-            details.map_err(|errors| SeedError::Value { row, expected: sentence("a passenger", &errors) })?;
+        let details = details.map_err(|errors| wrong(sentence("expected a passenger", &errors)))?;
         Ok(Passenger { id: stable_id(row, details.name.as_str()), details, stamp: Stamp::first(since) })
     })
     .collect()

@@ -3,14 +3,12 @@
 //! Passengers are read page by page in the order of their ids. No transaction stays open for a slow client: each passenger
 //! appears at most once, and one that changes meanwhile appears in either state. A backup is of one moment.
 
-use std::collections::VecDeque;
-
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -30,13 +28,13 @@ enum Format {
     Csv,
 }
 
-/// The state of a stream: the last id, and whether the header line is still to come.
+/// The state of a stream.
 struct Export {
     context: Context,
     format: Format,
     after: Uuid,
-    ready: VecDeque<Bytes>,
-    over: bool,
+    /// The line in front of all others, until it was sent.
+    header: Vec<u8>,
     _permit: InFlightPermit,
 }
 
@@ -53,51 +51,43 @@ pub(super) async fn export(
             return Err(Problem::bad_query(vec![error]));
         }
     };
-    let (permit, ready) = (context.streams.take()?, VecDeque::new());
-    let mut export = Export { context, format, after: Uuid::nil(), ready, over: false, _permit: permit };
-    if format == Format::Csv {
-        export.ready.push_back(csv_line(columns()).unwrap_or_default());
-    }
+    let _permit = context.streams.take()?;
+    let header = if format == Format::Csv { csv_line(columns()).unwrap_or_default() } else { Vec::new() };
+    let mut export = Export { context, format, after: Uuid::nil(), header, _permit };
     // The first page is read before the status: a database that is away is a 503.
-    export.read_page().await?;
+    let first = export.next().await?;
     let outcome = StreamOutcome::default();
-    let pages = stream::unfold((export, outcome.clone()), async |(mut export, outcome)| {
-        while export.ready.is_empty() && !export.over {
-            if let Err(error) = export.read_page().await {
-                let problem = Problem::from(error);
-                tracing::error!(problem = problem.code(), error = problem.cause(), "an export was cut short");
-                outcome.fail(&problem);
-                export.over = true;
-                // A broken stream tells the client that something is missing; a whole one would hide it.
-                return Some((Err(std::io::Error::other("the export was cut short")), (export, outcome)));
-            }
-        }
-        export.ready.pop_front().map(|piece| (Ok(piece), (export, outcome)))
+    let failed = outcome.clone();
+    let later =
+        stream::try_unfold(export, async |mut export| Ok(export.next().await?.map(|page| (page, export))));
+    // A broken stream tells the client that something is missing; a whole one would hide it.
+    let later = later.map_err(move |error: StoreError| {
+        let problem = Problem::from(error);
+        tracing::error!(problem = problem.code(), error = problem.cause(), "an export was cut short");
+        failed.fail(&problem);
+        std::io::Error::other("the export was cut short")
     });
-    Ok((Extension(outcome), [(header::CONTENT_TYPE, media_type)], Body::from_stream(pages)).into_response())
+    let pages = Body::from_stream(stream::iter(first.map(Ok)).chain(later));
+    Ok((Extension(outcome), [(header::CONTENT_TYPE, media_type)], pages).into_response())
 }
 
 impl Export {
-    async fn read_page(&mut self) -> Result<(), StoreError> {
+    /// Reads the next page. There is none after the last passenger.
+    async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
         let page = self.context.store.after(self.after).await?;
-        let Some(last) = page.last() else {
-            self.over = true;
-            return Ok(());
-        };
-        self.after = last.id;
-        let mut text = Vec::new();
-        for passenger in &page {
+        let mut text = std::mem::take(&mut self.header);
+        for passenger in page {
+            self.after = passenger.id;
             match self.format {
                 Format::NdJson => {
                     // Text and numbers only: this cannot fail.
-                    text.extend(serde_json::to_vec(passenger).unwrap_or_default());
+                    text.extend(serde_json::to_vec(&passenger).unwrap_or_default());
                     text.push(b'\n');
                 }
-                Format::Csv => text.extend(csv_of(passenger).unwrap_or_default()),
+                Format::Csv => text.extend(csv_of(&passenger).unwrap_or_default()),
             }
         }
-        self.ready.push_back(text.into());
-        Ok(())
+        Ok((!text.is_empty()).then(|| text.into()))
     }
 }
 
@@ -106,7 +96,7 @@ fn columns() -> impl Iterator<Item = &'static str> {
     COLUMNS.split(", ")
 }
 
-fn csv_of(passenger: &Passenger) -> Option<Bytes> {
+fn csv_of(passenger: &Passenger) -> Option<Vec<u8>> {
     let fields = serde_json::to_value(passenger).ok()?;
     csv_line(columns().map(|column| match fields.get(column) {
         None | Some(Value::Null) => String::new(),
@@ -120,8 +110,8 @@ fn inert(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() }
 }
 
-fn csv_line<T: AsRef<[u8]>>(fields: impl IntoIterator<Item = T>) -> Option<Bytes> {
+fn csv_line<T: AsRef<[u8]>>(fields: impl IntoIterator<Item = T>) -> Option<Vec<u8>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     writer.write_record(fields).ok()?;
-    writer.into_inner().ok().map(Bytes::from)
+    writer.into_inner().ok()
 }
