@@ -83,6 +83,12 @@ impl Fields {
         !self.errors.is_empty()
     }
 
+    /// Returns what was read, or all errors.
+    pub(crate) fn finish<T>(self, read: T) -> Result<T, Vec<FieldError>> {
+        let errors = self.errors();
+        if errors.is_empty() { Ok(read) } else { Err(errors) }
+    }
+
     /// Returns all errors, unknown fields included. There are none when the object can be used.
     pub(crate) fn errors(mut self) -> Vec<FieldError> {
         let known = self.known.join(", ");

@@ -18,6 +18,7 @@ mod fields;
 pub mod healthcheck;
 pub mod http;
 pub mod log_level;
+mod numbers;
 pub mod passengers;
 pub mod shutdown;
 pub mod telemetry;

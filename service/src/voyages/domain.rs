@@ -85,11 +85,8 @@ impl NewVoyage {
         let mut fields = Fields::new(object);
         let ship = fields.required("ship", Label::from_json);
         let departed_on = fields.required("departed_on", Day::from_json);
-        let errors = fields.errors();
-        match (ship, departed_on) {
-            (Some(ship), Some(departed_on)) if errors.is_empty() => Ok(Self { ship, departed_on }),
-            _ => Err(errors),
-        }
+        let (Some(ship), Some(departed_on)) = (ship, departed_on) else { return Err(fields.errors()) };
+        fields.finish(Self { ship, departed_on })
     }
 }
 
@@ -99,11 +96,8 @@ impl NewCall {
         let mut fields = Fields::new(object);
         let port = fields.required("port", Label::from_json);
         let called_on = fields.required("called_on", Day::from_json);
-        let errors = fields.errors();
-        match (port, called_on) {
-            (Some(port), Some(called_on)) if errors.is_empty() => Ok(Self { port, called_on }),
-            _ => Err(errors),
-        }
+        let (Some(port), Some(called_on)) = (port, called_on) else { return Err(fields.errors()) };
+        fields.finish(Self { port, called_on })
     }
 }
 

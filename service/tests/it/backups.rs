@@ -163,7 +163,11 @@ async fn a_damaged_backup_changes_nothing(app: App) {
         (lines[..1000].join("\n") + "\n", "line 1001 ", "cut off"),
         (lines[..1313].join("\n") + "\n", "line 1314 ", "cut off"),
         (whole.replacen("Allen", "Alien", 1), "line 1314 ", "the file was changed"),
-        (whole.replacen("\"class\":1", "\"class\":7", 1), "line 1 ", "`class` must be 1, 2 or 3"),
+        (
+            whole.replacen("\"class\":1", "\"class\":7", 1),
+            "line 1 ",
+            "`class` must be a whole number from 1 to 3",
+        ),
         (whole.replacen("1912-04-10", "1912-04-31", 1), "line 1310 ", "`departed_on` must be a day"),
         (whole.replacen("\"voyage_id\":\"", "\"voyage_id\":\"x", 1), "line 1311 ", "a UUID as `voyage_id`"),
         (whole.replacen("{\"calls\"", "{\"decks\"", 1), "line 1311 ", "a record of one of calls"),

@@ -1,11 +1,13 @@
 //! The query of a list: filters, order, page size and cursor.
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use super::model::{Age, Class, Fare, Sex};
 use super::sort::{Cursor, Sort};
 use super::words::words_of;
 use crate::fields::FieldError;
+use crate::numbers::Whole;
 
 /// One page of the list.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +47,8 @@ pub struct Filter {
 
 const PARAMETERS: &str =
     "class, sex, survived, name, min_age, max_age, min_fare, max_fare, sort, limit, cursor, total";
+/// A page size.
+pub(in crate::passengers) type Limit = Whole<1, MOST_LIMIT>;
 pub(in crate::passengers) const DEFAULT_LIMIT: u8 = 20;
 pub(in crate::passengers) const MOST_LIMIT: u8 = 100;
 pub(in crate::passengers) const MOST_NAME_CHARS: usize = 200;
@@ -67,12 +71,12 @@ impl Query {
         }
         let Filter { min_age, max_age, min_fare, max_fare, .. } = query.filter;
         if let (Some(least), Some(most)) = (min_age, max_age)
-            && least.years() > most.years()
+            && least.get() > most.get()
         {
             errors.push(FieldError::new("min_age", "must not be more than max_age"));
         }
         if let (Some(least), Some(most)) = (min_fare, max_fare)
-            && least.pounds() > most.pounds()
+            && least.get() > most.get()
         {
             errors.push(FieldError::new("min_fare", "must not be more than max_fare"));
         }
@@ -96,10 +100,7 @@ impl Query {
             "min_fare" => self.filter.min_fare = Some(parsed(text)?),
             "max_fare" => self.filter.max_fare = Some(parsed(text)?),
             "sort" => self.sort = parsed(text)?,
-            "limit" => {
-                let limit = text.parse().ok().filter(|limit| (1..=MOST_LIMIT).contains(limit));
-                self.limit = limit.ok_or_else(|| refusal("a whole number from 1 to 100", text))?;
-            }
+            "limit" => self.limit = parsed::<Limit>(text)?.get(),
             "cursor" => self.after = Some(parsed(text)?),
             "total" => self.total = flag(text)?,
             _ => return Err(format!("is not known; the parameters are {PARAMETERS}")),
@@ -118,7 +119,7 @@ fn searched(text: &str) -> Result<Vec<String>, String> {
     Err(format!("must be 1 to {MOST_WORDS} words in at most {MOST_NAME_CHARS} characters"))
 }
 
-fn parsed<T: FromStr<Err = &'static str>>(text: &str) -> Result<T, String> {
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|expected| refusal(expected, text))
 }
 
@@ -126,7 +127,7 @@ fn flag(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| refusal("`true` or `false`", text))
 }
 
-fn refusal(expected: &str, text: &str) -> String {
+fn refusal(expected: impl Display, text: &str) -> String {
     format!("must be {expected}, not `{}`", start_of(text))
 }
 
@@ -173,7 +174,7 @@ mod tests {
         assert_eq!(
             errors,
             [
-                "class must be 1, 2 or 3, not `4`",
+                "class must be a whole number from 1 to 3, not `4`",
                 "limit must be a whole number from 1 to 100, not `101`",
                 "total must be `true` or `false`, not `1`",
                 "cursor must be the `next_cursor` of an earlier answer, unchanged, not `zzz`",

@@ -97,20 +97,19 @@ impl NewPassenger {
         for name in ours.into_iter().flatten() {
             fields.refuse(name, "is set by the service; leave it out");
         }
-        let errors = fields.errors();
-        match (name, class, sex, survived) {
-            (Some(name), Some(class), Some(sex), Some(survived)) if errors.is_empty() => Ok(Self {
-                name,
-                class,
-                sex,
-                age,
-                fare,
-                siblings_or_spouses_aboard: siblings.unwrap_or_default(),
-                parents_or_children_aboard: parents.unwrap_or_default(),
-                survived,
-            }),
-            _ => Err(errors),
-        }
+        let (Some(name), Some(class), Some(sex), Some(survived)) = (name, class, sex, survived) else {
+            return Err(fields.errors());
+        };
+        fields.finish(Self {
+            name,
+            class,
+            sex,
+            age,
+            fare,
+            siblings_or_spouses_aboard: siblings.unwrap_or_default(),
+            parents_or_children_aboard: parents.unwrap_or_default(),
+            survived,
+        })
     }
 
     /// Reads a passenger from a body that may be one that was read before: its version and time are ignored, and its id
@@ -185,7 +184,7 @@ mod tests {
         let passenger = read.unwrap();
         assert_eq!(passenger.name.as_str(), "Smith, Capt. E J");
         assert_eq!(passenger.age, None);
-        assert_eq!(passenger.siblings_or_spouses_aboard.number(), 0);
+        assert_eq!(passenger.siblings_or_spouses_aboard.get(), 0);
     }
 
     #[test]
@@ -199,10 +198,10 @@ mod tests {
             errors,
             [
                 r#"name must be a text of 1 to 200 characters without control characters or marks of direction, not "\u0007""#,
-                r#"class must be 1, 2 or 3, not "1""#,
+                r#"class must be a whole number from 1 to 3, not "1""#,
                 r#"sex must be `female` or `male`, not "Male""#,
-                "age must be a number of years from 0 to 120, or null, not -1",
-                r#"fare must be a number of pounds from 0 to 10000, or null, not "free""#,
+                "age must be a number from 0 to 120, or null, not -1",
+                r#"fare must be a number from 0 to 10000, or null, not "free""#,
                 "siblings_or_spouses_aboard must be a whole number from 0 to 30, not 31",
                 r#"survived must be true or false, not "yes""#,
                 "id is set by the service; leave it out",
@@ -220,8 +219,8 @@ mod tests {
         let patched = |patch: Value| before.patched(patch.as_object().unwrap().clone());
         assert_eq!(patched(json!({})).unwrap(), before);
         let after = patched(json!({"age": null, "fare": 7.25, "siblings_or_spouses_aboard": null})).unwrap();
-        assert_eq!((after.age, after.siblings_or_spouses_aboard.number()), (None, 0));
-        assert_eq!((after.fare.map(Fare::pounds), after.name), (Some(7.25), before.name.clone()));
+        assert_eq!((after.age, after.siblings_or_spouses_aboard.get()), (None, 0));
+        assert_eq!((after.fare.map(Fare::get), after.name), (Some(7.25), before.name.clone()));
         let errors = patched(json!({"name": null, "class": {"of": 1}, "cabin": "C85"})).unwrap_err();
         assert_eq!(errors.iter().map(|e| e.field.as_str()).collect::<Vec<_>>(), ["name", "class", "cabin"]);
     }

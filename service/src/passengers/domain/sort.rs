@@ -99,8 +99,8 @@ impl Cursor {
             SortBy::Id => value.is_empty().then_some(Position::Id)?,
             SortBy::Name => are_words(value).then(|| Position::Name(value.to_owned()))?,
             SortBy::Age | SortBy::Fare if value.is_empty() => Position::Number(None),
-            SortBy::Age => Position::Number(Some(value.parse::<Age>().ok()?.years())),
-            SortBy::Fare => Position::Number(Some(value.parse::<Fare>().ok()?.pounds())),
+            SortBy::Age => Position::Number(Some(value.parse::<Age>().ok()?.get())),
+            SortBy::Fare => Position::Number(Some(value.parse::<Fare>().ok()?.get())),
         };
         Some(Self { sort, place, id })
     }

@@ -11,8 +11,8 @@ use super::idempotency;
 use super::import::MOST_PASSENGERS;
 use crate::http::openapi::schemas::{complete, id, object, parameter, reference};
 use crate::http::openapi::{Answer, Operation};
-use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
-use crate::passengers::domain::values::{Age, Fare, Name, Relatives};
+use crate::passengers::domain::filter::{DEFAULT_LIMIT, Limit, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
+use crate::passengers::domain::values::{Age, Class, Fare, Name, Relatives};
 use crate::passengers::{IMPORT, READ, WRITE};
 
 const ALL: &str = "/api/v1/passengers";
@@ -23,29 +23,23 @@ const ONE: &str = "/api/v1/passengers/{id}";
 const NEXT: [&str; 4] = ["getPassenger", "replacePassenger", "patchPassenger", "deletePassenger"];
 
 pub(super) fn list() -> Operation {
-    let age = || json!({"type": "number", "minimum": 0, "maximum": Age::MOST});
-    let fare = || json!({"type": "number", "minimum": 0, "maximum": Fare::MOST});
     let name =
         format!("Words of the name or their beginnings, at most {MOST_WORDS}, without case and diacritics.");
     let parameters = [
-        query("class", "Of this class.", class()),
+        query("class", "Of this class.", Class::schema()),
         query("sex", "Of this sex.", sex()),
         query("survived", "Saved or not.", json!({"type": "boolean"})),
         query("name", &name, json!({"type": "string", "minLength": 1, "maxLength": MOST_NAME_CHARS})),
-        query("min_age", "Of known age, at least this.", age()),
-        query("max_age", "Of known age, at most this.", age()),
-        query("min_fare", "Of known fare, at least this. Nobody of the public list has one.", fare()),
-        query("max_fare", "Of known fare, at most this. Nobody of the public list has one.", fare()),
+        query("min_age", "Of known age, at least this.", Age::schema()),
+        query("max_age", "Of known age, at most this.", Age::schema()),
+        query("min_fare", "Of known fare, at least this. Nobody of the public list has one.", Fare::schema()),
+        query("max_fare", "Of known fare, at most this. Nobody of the public list has one.", Fare::schema()),
         query(
             "sort",
             "The order; with `-` in front the other direction. Those without a value come last.",
             json!({"enum": ["id", "-id", "name", "-name", "age", "-age", "fare", "-fare"], "default": "id"}),
         ),
-        query(
-            "limit",
-            "How many at most.",
-            json!({"type": "integer", "minimum": 1, "maximum": MOST_LIMIT, "default": DEFAULT_LIMIT}),
-        ),
+        query("limit", "How many at most.", with(Limit::schema(), "default", DEFAULT_LIMIT)),
         query(
             "cursor",
             "Where to go on: the `next_cursor` of an earlier answer of the same sort.",
@@ -229,22 +223,26 @@ pub(super) fn schemas() -> Value {
 /// The properties that a client sets. In a patch more may be null: what goes away falls back to what it means when it is
 /// left out.
 fn details(patch: bool) -> Value {
-    let null_too = |schema: &str| if patch { json!([schema, "null"]) } else { json!(schema) };
-    let relatives = |about: &str| json!({"type": null_too("integer"), "minimum": 0, "maximum": Relatives::MOST, "default": 0, "description": about});
+    let or_null = |schema: Value| with(schema.clone(), "type", json!([schema["type"], "null"]));
+    let relatives = |about| {
+        let schema = with(with(Relatives::schema(), "default", 0), "description", about);
+        if patch { or_null(schema) } else { schema }
+    };
     json!({
         "name": Name::schema("Family name, title, given names."),
-        "class": class(),
+        "class": Class::schema(),
         "sex": sex(),
-        "age": {"type": ["number", "null"], "minimum": 0, "maximum": Age::MOST, "description": "Years; null where nobody knows."},
-        "fare": {"type": ["number", "null"], "minimum": 0, "maximum": Fare::MOST, "description": FARE},
+        "age": with(or_null(Age::schema()), "description", "Years; null where nobody knows."),
+        "fare": with(or_null(Fare::schema()), "description", FARE),
         "siblings_or_spouses_aboard": relatives("Siblings or spouses aboard."),
         "parents_or_children_aboard": relatives("Parents or children aboard."),
         "survived": {"type": "boolean"}
     })
 }
 
-fn class() -> Value {
-    json!({"type": "integer", "enum": [1, 2, 3]})
+fn with(mut schema: Value, name: &str, value: impl Into<Value>) -> Value {
+    schema[name] = value.into();
+    schema
 }
 
 fn sex() -> Value {
@@ -266,7 +264,7 @@ fn stats_schema() -> Value {
     };
     let band = json!({"type": "string", "pattern": "^([1-6]0-[1-6]9|0-9|70\\+|unknown)$"});
     let mut all = counts.clone();
-    all["by_class"] = groups("class", class());
+    all["by_class"] = groups("class", Class::schema());
     all["by_sex"] = groups("sex", sex());
     all["by_age_band"] = groups("age_band", band);
     complete(all)

@@ -164,12 +164,12 @@ fn details_of(details: &NewPassenger) -> [Value; 9] {
     [
         Value::Text(name.to_owned()),
         Value::Text(words_of(name)),
-        Value::Small(details.class.number()),
+        Value::Small(details.class.get().into()),
         Value::Text(details.sex.as_str().to_owned()),
-        Value::Real(details.age.map(Age::years)),
-        Value::Real(details.fare.map(Fare::pounds)),
-        Value::Small(details.siblings_or_spouses_aboard.number()),
-        Value::Small(details.parents_or_children_aboard.number()),
+        Value::Real(details.age.map(Age::get)),
+        Value::Real(details.fare.map(Fare::get)),
+        Value::Small(details.siblings_or_spouses_aboard.get().into()),
+        Value::Small(details.parents_or_children_aboard.get().into()),
         Value::Flag(details.survived),
     ]
 }

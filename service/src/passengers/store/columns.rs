@@ -1,5 +1,7 @@
 //! Rows of the table of passengers.
 
+use std::fmt::Display;
+
 use sqlx::Row as _;
 use uuid::Uuid;
 
@@ -26,7 +28,7 @@ pub(in crate::passengers) const COLUMNS: &str = with_columns!("", "");
 #[derive(Debug)]
 pub(super) struct Listed(pub(super) Passenger, pub(super) Option<i64>);
 
-fn wrong(id: Uuid) -> impl Fn(&'static str) -> sqlx::Error {
+fn wrong<E: Display>(id: Uuid) -> impl Fn(E) -> sqlx::Error {
     move |expected| {
         sqlx::Error::Decode(format!("passenger {id} is stored wrongly: expected {expected}").into())
     }

@@ -93,8 +93,8 @@ fn cursor_at(sort: Sort, last: &Passenger) -> Cursor {
     let place = match sort.by {
         SortBy::Id => Position::Id,
         SortBy::Name => Position::Name(words_of(details.name.as_str())),
-        SortBy::Age => Position::Number(details.age.map(Age::years)),
-        SortBy::Fare => Position::Number(details.fare.map(Fare::pounds)),
+        SortBy::Age => Position::Number(details.age.map(Age::get)),
+        SortBy::Fare => Position::Number(details.fare.map(Fare::get)),
     };
     Cursor { sort, place, id: last.id }
 }
@@ -127,7 +127,7 @@ pub(super) fn page_of(query: &Query) -> Statement {
 fn push_filter(statement: &mut Statement, query: &Query) {
     let Filter { class, sex, survived, words, min_age, max_age, min_fare, max_fare } = &query.filter;
     if let Some(class) = class {
-        statement.text(" and class = ").value(Value::Small(class.number()));
+        statement.text(" and class = ").value(Value::Small(class.get().into()));
     }
     if let Some(sex) = sex {
         statement.text(" and sex = ").value(Value::Text(sex.as_str().to_owned()));
@@ -141,9 +141,9 @@ fn push_filter(statement: &mut Statement, query: &Query) {
         statement.value(Value::Text(word.clone()));
         statement.text(" and word < ").value(Value::Text(format!("{word}{}", char::MAX))).text(")");
     }
-    let (youngest, oldest) = (min_age.map(Age::years), max_age.map(Age::years));
+    let (youngest, oldest) = (min_age.map(Age::get), max_age.map(Age::get));
     push_range(statement, query, SortBy::Age, (youngest, oldest));
-    push_range(statement, query, SortBy::Fare, (min_fare.map(Fare::pounds), max_fare.map(Fare::pounds)));
+    push_range(statement, query, SortBy::Fare, (min_fare.map(Fare::get), max_fare.map(Fare::get)));
 }
 
 /// Keeps to a range, which those without a value are never in.
@@ -174,7 +174,11 @@ fn push_range(
         bound(place, " >= ", Some(least.unwrap_or(0.0)));
     } else {
         bound(near, " >= ", least);
-        bound(place, " <= ", Some(most.unwrap_or(if by == SortBy::Age { Age::MOST } else { Fare::MOST })));
+        bound(
+            place,
+            " <= ",
+            Some(most.unwrap_or(if by == SortBy::Age { Age::most() } else { Fare::most() })),
+        );
     }
 }
 
