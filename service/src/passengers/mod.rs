@@ -9,7 +9,7 @@ mod store;
 
 use crate::config::Scope;
 
-pub use store::{Repeatable, Repetition, Store, StoreError, prepare};
+pub use store::{Page, Repeatable, Repetition, Store, StoreError, prepare};
 
 /// Reading passengers, where anonymous reads are denied.
 const READ: Scope = Scope::reading("passengers:read");

@@ -115,22 +115,11 @@ impl NewPassenger {
     /// Reads a passenger from a body that may be one that was read before: its version and time are ignored, and its id
     /// is returned.
     pub fn from_stored(mut object: Map<String, Value>) -> Result<(Option<Uuid>, Self), Vec<FieldError>> {
-        let id = object.remove("id");
+        let id = object.remove("id").map(|id| stored_id(&id)).transpose();
         let (_version, _updated_at) = (object.remove("version"), object.remove("updated_at"));
-        let id =
-            id.map(|id| id.as_str().filter(|id| id.len() == 36).and_then(|id| id.parse().ok()).ok_or(()));
-        // Pages begin behind the nil UUID: whoever had it would be in no export and no backup.
-        let id = id.map(|id: Result<Uuid, ()>| id.and_then(|id| if id.is_nil() { Err(()) } else { Ok(id) }));
-        let wrong_id = matches!(id, Some(Err(())));
-        match Self::from_json(object) {
-            Ok(passenger) if !wrong_id => Ok((id.and_then(Result::ok), passenger)),
-            read => {
-                let mut errors = read.err().unwrap_or_default();
-                if wrong_id {
-                    errors.push(FieldError::new("id", "must be a UUID with hyphens, and not the nil UUID"));
-                }
-                Err(errors)
-            }
+        match (id, Self::from_json(object)) {
+            (Ok(id), Ok(passenger)) => Ok((id, passenger)),
+            (id, read) => Err(read.err().into_iter().flatten().chain(id.err()).collect()),
         }
     }
 
@@ -164,6 +153,13 @@ impl NewPassenger {
         }
         Self::from_json(object)
     }
+}
+
+/// Reads an id. Pages begin behind the nil UUID: whoever had it would be in no export and no backup.
+fn stored_id(id: &Value) -> Result<Uuid, FieldError> {
+    let id = id.as_str().filter(|id| id.len() == 36).and_then(|id| Uuid::try_parse(id).ok());
+    let id = id.filter(|id| !id.is_nil());
+    id.ok_or_else(|| FieldError::new("id", "must be a UUID with hyphens, and not the nil UUID"))
 }
 
 #[cfg(test)]

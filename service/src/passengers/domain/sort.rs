@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 use std::str::FromStr;
 
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use super::model::{Age, Fare};
@@ -117,6 +118,12 @@ impl Display for Cursor {
             Position::Number(Some(number)) => number.to_string(),
         };
         write!(f, "b{}", hex::encode(format!("{}:{}:{value}", self.sort, self.id.simple())))
+    }
+}
+
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

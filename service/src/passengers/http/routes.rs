@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -15,10 +14,10 @@ use crate::http::error::Problem;
 use crate::http::extract::{Id, JsonObject, MergePatch};
 use crate::http::openapi::Described;
 use crate::http::precondition::Precondition;
-use crate::passengers::StoreError;
 use crate::passengers::domain::filter::Query;
 use crate::passengers::domain::model::{NewPassenger, Passenger};
 use crate::passengers::domain::stats::stats_of;
+use crate::passengers::{Page, StoreError};
 
 /// Returns the routes with their handlers.
 pub(super) fn routes() -> Described<Context> {
@@ -37,21 +36,11 @@ pub(super) fn routes() -> Described<Context> {
 /// Attempts at a change that others overtake.
 const ATTEMPTS: u32 = 8;
 
-#[derive(Debug, Serialize)]
-struct ListAnswer {
-    items: Vec<Passenger>,
-    next_cursor: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<i64>,
-}
-
-async fn list(State(shared): State<Context>, _reader: Reader, uri: Uri) -> Result<Json<ListAnswer>, Problem> {
+async fn list(State(shared): State<Context>, _reader: Reader, uri: Uri) -> Result<Json<Page>, Problem> {
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri)
         .map_err(|rejection| Problem::bad_query(vec![FieldError::new("query", rejection.body_text())]))?;
     let query = Query::from_pairs(&pairs).map_err(Problem::bad_query)?;
-    let page = shared.store.list(&query).await?;
-    let next_cursor = page.next.map(|cursor| cursor.to_string());
-    Ok(Json(ListAnswer { items: page.items, next_cursor, total: page.total }))
+    Ok(Json(shared.store.list(&query).await?))
 }
 
 async fn create(

@@ -1,5 +1,6 @@
 //! Finding: one page of the list in any order, one passenger, and how many were saved.
 
+use serde::Serialize;
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -22,14 +23,15 @@ const STATS: &str = "\
         when age < 70 then '60-69' else '70+' end as band, \
         count(*), count(*) filter (where survived) from passengers group by band";
 
-/// A page of passengers.
-#[derive(Debug)]
+/// A page of passengers, as clients see it.
+#[derive(Debug, Serialize)]
 pub struct Page {
     /// The passengers of the page.
     pub items: Vec<Passenger>,
     /// The start of the next page, if there is one.
-    pub next: Option<Cursor>,
+    pub next_cursor: Option<Cursor>,
     /// Number of passengers that match the filter, if it was requested.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<i64>,
 }
 
@@ -55,8 +57,8 @@ impl Store {
         };
         let more = listed.len() > limit;
         let items: Vec<_> = listed.into_iter().take(limit).map(|Listed(passenger, _)| passenger).collect();
-        let next = items.last().filter(|_| more).map(|last| cursor_at(query.sort, last));
-        Ok(Page { items, next, total })
+        let next_cursor = items.last().filter(|_| more).map(|last| cursor_at(query.sort, last));
+        Ok(Page { items, next_cursor, total })
     }
 
     async fn count(&self, query: &Query) -> Result<i64, StoreError> {

@@ -21,6 +21,7 @@ use crate::passengers::domain::seed::SeedError;
 
 pub(super) use self::columns::COLUMNS;
 pub use self::idempotency::{Repeatable, Repetition};
+pub use self::list::Page;
 
 /// A failure of the store.
 #[derive(Debug, thiserror::Error)]
