@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use http_server::Limits;
+use tokio::net::TcpListener;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -15,8 +16,6 @@ use crate::api::{self, OpenError};
 use crate::clock::Clock;
 use crate::config::{Config, Keys};
 use crate::database::{Database, Opening};
-use crate::http::connections::ConnectionLimits;
-use crate::http::serve::{Limits, serve};
 use crate::http::startup_gate::StartupGate;
 use crate::http::{self, Shared};
 use crate::shutdown::Shutdown;
@@ -26,8 +25,6 @@ use crate::telemetry;
 const GRACE: Duration = Duration::from_secs(15);
 /// The limit of operators' connections: a few scrapers and people.
 const ADMIN_CONNECTIONS: usize = 64;
-/// Connections that the kernel holds until they are accepted.
-const BACKLOG: u32 = 4096;
 /// The interval of maintenance.
 const OFTEN: Duration = Duration::from_secs(1);
 /// The pause between two attempts to open the database.
@@ -68,19 +65,10 @@ struct Listener {
 impl Listener {
     async fn bind(address: SocketAddr, variable: &'static str) -> Result<Self, StartError> {
         let failed = |source| StartError::Bind { address, variable, source };
-        let socket = listen(address).map_err(failed)?;
+        let socket = http_server::bind(address).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self { socket, address })
     }
-}
-
-/// Listens with a long backlog: a burst of clients must not make the kernel drop the packets of a probe, which it would
-/// send again only after a second.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 /// One of the two ports: its startup gate, its connections, and the token that stops it.
@@ -94,7 +82,12 @@ impl Port {
     fn serve(socket: TcpListener, gate: StartupGate, limits: Limits) -> Self {
         let port =
             Self { gate: Arc::new(gate), connections: TaskTracker::new(), stop: CancellationToken::new() };
-        let serving = serve(socket, Arc::clone(&port.gate), limits, port.stop.clone());
+        let gate = Arc::clone(&port.gate);
+        let answer = move |request| {
+            let gate = Arc::clone(&gate);
+            async move { gate.answer(request).await }
+        };
+        let serving = http_server::serve(Arc::new(socket), answer, limits, port.stop.clone());
         port.connections.spawn(serving);
         port.connections.close();
         port
@@ -128,14 +121,13 @@ impl Titanic {
         let Self { config, clock, public, admin } = self;
         let addresses = (public.address, admin.address);
         let policy = &config.clients;
-        let limits = ConnectionLimits {
-            total: policy.connections,
-            per_address: policy.connections_per_address,
-            exempt: policy.proxies.clone(),
+        let limits = Limits {
+            exempt: policy.proxies.iter().map(|network| network.0).collect(),
+            ..Limits::new(policy.connections, policy.connections_per_address)
         };
-        let clients = Port::serve(public.socket, StartupGate::probed(&config), Limits::with(limits));
-        let operators =
-            Port::serve(admin.socket, StartupGate::probed(&config), Limits::of(ADMIN_CONNECTIONS));
+        let clients = Port::serve(public.socket, StartupGate::probed(&config), limits);
+        let limits = Limits::new(ADMIN_CONNECTIONS, ADMIN_CONNECTIONS);
+        let operators = Port::serve(admin.socket, StartupGate::probed(&config), limits);
         let database = tokio::select! {
             database = open(&config, addresses) => database?,
             // While it still waits for its database there is nothing to end in order.

@@ -84,7 +84,7 @@ pub fn router(state: State) -> Router {
         .route("/probe", get(blackbox::probe))
         .layer(from_fn_with_state(host::Hosts::new(&state.config), host::check))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(serve::count))
+        .layer(from_fn(serve::note_held_bytes))
         .layer(CompressionLayer::new())
         .layer(header(CONTENT_SECURITY_POLICY, POLICY))
         .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))

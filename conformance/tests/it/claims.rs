@@ -61,6 +61,7 @@ fn is_file(code: &str) -> bool {
     let top = [
         "agent/",
         "service/",
+        "http-server/",
         "xtask/",
         "conformance/",
         "programs/",

@@ -169,7 +169,7 @@ impl Keys {
 
 /// One address, or all that begin like it: `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network(IpNet);
+pub struct Network(pub IpNet);
 
 impl Network {
     fn read(text: &str) -> Option<Self> {

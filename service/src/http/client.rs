@@ -1,18 +1,17 @@
 //! The client of a request: the address of the peer, or the one that a trusted proxy reports.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, Request};
+use http_server::network_of;
+
+pub use http_server::PeerAddress;
 
 use super::access::{MOST_BYTES, secret};
 use crate::config::{ClientPolicy, Keys, Network};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-
-/// The other end of the connection, noted by the listener.
-#[derive(Debug, Clone, Copy)]
-pub struct PeerAddress(pub SocketAddr);
 
 /// The client that limits count: the holder of a key, wherever it is used, else an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,13 +70,6 @@ fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
     last
 }
 
-pub(super) fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
@@ -106,12 +98,5 @@ mod tests {
         assert_eq!(told("10.0.0.1", &["1.1.1.1, nonsense"]), "10.0.0.1");
         assert_eq!(told("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(told("2001:db8::1", &["::ffff:198.51.100.1"]), "198.51.100.1");
-    }
-
-    #[test]
-    fn one_household_is_one_client() {
-        let network = |text: &str| network_of(text.parse().unwrap());
-        assert_eq!(network("2001:db8:1:2::3"), network("2001:db8:1:2:ffff::"));
-        assert_ne!(network("2001:db8:1:2::3"), network("2001:db8:1:3::3"));
     }
 }

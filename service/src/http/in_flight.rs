@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use http_server::ProbesOnly;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Problem;
@@ -60,10 +61,6 @@ fn overloaded() -> Problem {
     let detail = "more requests are being handled than this service takes on; try again in a little while";
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Service overloaded", detail).retry_after(1)
 }
-
-/// Marks a request of a connection beyond the limits.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ProbesOnly;
 
 /// Rejects a request while all permits are taken. Probes need no permit: a busy service is not ill.
 pub async fn limit(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {

@@ -41,7 +41,7 @@ impl StartupGate {
     }
 
     /// Answers a request.
-    pub(super) async fn answer(&self, request: Request<Body>) -> Response {
+    pub async fn answer(&self, request: Request<Body>) -> Response {
         if let Some(answer) = self.before_start(&request) {
             return answer;
         }

@@ -166,8 +166,13 @@ async fn who_comes_before_the_database_is_let_in_with_it() {
     let gate = Arc::new(titanic::http::startup_gate::StartupGate::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let limits = titanic::http::serve::Limits::of(4);
-    tokio::spawn(titanic::http::serve::serve(listener, gate.clone(), limits, Default::default()));
+    let waiting = gate.clone();
+    let answer = move |request| {
+        let gate = waiting.clone();
+        async move { gate.answer(request).await }
+    };
+    let limits = http_server::Limits::new(4, 4);
+    tokio::spawn(http_server::serve(Arc::new(listener), answer, limits, Default::default()));
     let early = tokio::spawn(async move {
         let mut connection = TcpStream::connect(address).await.unwrap();
         ask(&mut connection, "0af7651916cd43dd8448eb211c80319c").await

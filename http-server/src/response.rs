@@ -1,4 +1,4 @@
-//! The parts of responses that a client of HTTP/2 has not taken yet.
+//! The parts of responses that clients have not taken yet.
 //!
 //! HTTP/2 lets a client hold back each response of a connection that is otherwise alive, so that no write to the socket
 //! ever waits. Each piece of a body counts from the moment it is handed out until it is written and dropped.
@@ -10,15 +10,39 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::Response;
+use axum::http::header::CONTENT_ENCODING;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::Instant;
 
 /// The bytes of a piece: those of one frame, unless a client asks for larger ones.
 const PIECE: usize = 16 * 1024;
 
+/// Bytes that the compression of one response keeps in memory.
+const COMPRESSION: u64 = 320 * 1024;
+
+/// An extension of a response: the bytes that its body keeps in memory, where the body does not say, such as a compressed one.
+#[derive(Debug, Clone, Copy)]
+pub struct HeldBytes(pub u64);
+
+impl HeldBytes {
+    /// Returns the bytes that a body keeps in memory.
+    #[must_use]
+    pub fn of(body: &Body) -> Self {
+        Self(body.size_hint().lower())
+    }
+
+    /// Returns the bytes that a response keeps in memory until it is sent.
+    pub(crate) fn of_response(response: &Response<Body>) -> u64 {
+        let said = response.extensions().get::<Self>().map_or(0, |held| held.0);
+        let compression = if response.headers().contains_key(CONTENT_ENCODING) { COMPRESSION } else { 0 };
+        said.max(Self::of(response.body()).0) + compression
+    }
+}
+
 /// The responses of one connection that are being sent.
 #[derive(Debug)]
-pub(super) struct Unsent {
+pub(crate) struct Unsent {
     responses: Mutex<Responses>,
     bytes: AtomicU64,
     /// The bytes of all connections.
@@ -40,34 +64,43 @@ struct Progress {
 
 impl Unsent {
     /// Creates the table of a connection that adds its bytes to a total.
-    pub(super) fn new(total: Arc<AtomicU64>) -> Arc<Self> {
+    pub(crate) fn new(total: Arc<AtomicU64>) -> Arc<Self> {
         Arc::new(Self { responses: Mutex::default(), bytes: AtomicU64::new(0), total })
     }
 
     /// Returns the bytes of responses that this connection has not taken.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Watches the sending of a body. What is held is dropped when the last piece is taken.
-    pub(super) fn watch<H>(self: Arc<Self>, body: Body, held: H) -> WatchedBody<H> {
+    /// Returns the number of responses that are being sent.
+    pub(crate) fn count(&self) -> usize {
+        self.responses().open.len()
+    }
+
+    /// Watches the sending of a body that keeps so many bytes. What is held is dropped when the last piece is taken.
+    pub(crate) fn watch<H>(self: Arc<Self>, body: Body, bytes: u64, held: H) -> WatchedBody<H> {
         let mut responses = self.responses();
         responses.next += 1;
         let number = responses.next;
         responses.open.insert(number, Progress { pieces: 0, changed: Instant::now() });
         drop(responses);
-        let bytes = body.size_hint().lower();
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.total.fetch_add(bytes, Ordering::Relaxed);
-        let response = Arc::new(Response { number, bytes, unsent: self, _held: held });
+        let response = Arc::new(Sending { number, bytes, unsent: self, _held: held });
         WatchedBody { body, rest: Bytes::new(), response }
     }
 
     /// Returns since when the slowest response waits for the client.
-    pub(super) fn oldest(&self) -> Option<Instant> {
+    pub(crate) fn oldest(&self) -> Option<Instant> {
         let responses = self.responses();
         let waiting = responses.open.values().filter(|progress| progress.pieces > 0);
         waiting.map(|progress| progress.changed).min()
+    }
+
+    /// Returns the last time at which the client took something of its slowest response.
+    pub(crate) fn taken_at(&self) -> Option<Instant> {
+        self.responses().open.values().map(|progress| progress.changed).min()
     }
 
     fn responses(&self) -> MutexGuard<'_, Responses> {
@@ -77,14 +110,14 @@ impl Unsent {
 
 /// A response, until its body and all pieces of it are dropped.
 #[derive(Debug)]
-struct Response<H> {
+struct Sending<H> {
     number: u64,
     bytes: u64,
     unsent: Arc<Unsent>,
     _held: H,
 }
 
-impl<H> Response<H> {
+impl<H> Sending<H> {
     fn change(&self, pieces: impl Fn(u32) -> u32) {
         if let Some(progress) = self.unsent.responses().open.get_mut(&self.number) {
             *progress = Progress { pieces: pieces(progress.pieces), changed: Instant::now() };
@@ -92,7 +125,7 @@ impl<H> Response<H> {
     }
 }
 
-impl<H> Drop for Response<H> {
+impl<H> Drop for Sending<H> {
     fn drop(&mut self) {
         self.unsent.responses().open.remove(&self.number);
         self.unsent.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -103,7 +136,7 @@ impl<H> Drop for Response<H> {
 /// A piece of a body. Dropped, it is written or given up.
 struct Piece<H> {
     bytes: Bytes,
-    response: Arc<Response<H>>,
+    response: Arc<Sending<H>>,
 }
 
 impl<H> AsRef<[u8]> for Piece<H> {
@@ -119,10 +152,10 @@ impl<H> Drop for Piece<H> {
 }
 
 /// A body that is handed out piece by piece.
-pub(super) struct WatchedBody<H> {
+pub(crate) struct WatchedBody<H> {
     body: Body,
     rest: Bytes,
-    response: Arc<Response<H>>,
+    response: Arc<Sending<H>>,
 }
 
 impl<H: Send + Sync + 'static> HttpBody for WatchedBody<H> {

@@ -1,15 +1,22 @@
 //! The server against clients that are slow, many, or both.
 
+mod http1;
+#[cfg(feature = "http2")]
+mod http2;
+
 use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use axum::Router;
 use axum::body::Bytes;
+use axum::response::IntoResponse as _;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout};
+use tower::ServiceExt as _;
 
 use super::*;
 
@@ -17,8 +24,35 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
 const LIVE: &[u8] = b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
-/// The limits in force, with shorter times.
-const BRIEF: Limits = Limits { head: Duration::from_secs(2), behind: Duration::from_secs(3), ..LIMITS };
+/// Usual limits.
+const LIMITS: Limits = Limits::new(256, 64);
+
+/// Usual limits, with shorter times.
+const BRIEF: Limits = {
+    let mut limits = LIMITS;
+    (limits.head, limits.behind) = (Duration::from_secs(2), Duration::from_secs(3));
+    limits
+};
+
+/// Answers with the routes of a router. While every connection has a request, it answers the probe alone.
+fn handler(
+    router: Router,
+) -> impl Fn(Request<Body>) -> std::pin::Pin<Box<dyn Future<Output = Response<Body>> + Send>>
++ Clone
++ Send
++ Sync
++ 'static {
+    move |request| {
+        let router = router.clone();
+        Box::pin(async move {
+            let is_probe = request.uri().path() == "/livez";
+            if request.extensions().get::<ProbesOnly>().is_some() && !is_probe {
+                return (axum::http::StatusCode::SERVICE_UNAVAILABLE, "busy").into_response();
+            }
+            router.oneshot(request).await.unwrap()
+        })
+    }
+}
 
 struct Server {
     address: SocketAddr,
@@ -41,13 +75,13 @@ impl Server {
     fn start(limits: Limits, router: Router) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let guard = runtime.enter();
-        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = Arc::new(bind("127.0.0.1:0".parse().unwrap()).unwrap());
         drop(guard);
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let connections = Connections::new(limits);
-        let router = router.route("/livez", get(health::live));
+        let connections = Connections::new(limits.clone());
+        let answer = handler(router.route("/livez", get(async || "ok\n")));
         let (shared, token) = (Arc::clone(&connections), stop.clone());
-        let serving = async move { serve_within(limits, &shared, &listener, router, token).await };
+        let serving = async move { serve_table(listener, answer, &shared, limits, token).await };
         let task = Some(runtime.spawn(serving));
         Self { address, connections, stop, task, runtime: Some(runtime) }
     }
@@ -146,7 +180,7 @@ async fn a_silent_client_and_a_slow_head_are_ended_in_time() {
 #[tokio::test]
 async fn while_all_are_worked_for_others_get_health_and_are_told_to_come_back() {
     let (router, entered, go_on) = waiting();
-    let server = Server::start(Limits { connections: 2, per_address: 2, ..LIMITS }, router);
+    let server = Server::start(Limits::new(2, 2), router);
     let busy = [server.open(REQUEST).await, server.open(REQUEST).await];
     entered.acquire_many(2).await.unwrap().forget();
     let idle: Vec<TcpStream> = {
@@ -159,7 +193,7 @@ async fn while_all_are_worked_for_others_get_health_and_are_told_to_come_back() 
     for _ in 0..5 {
         assert!(read_all(server.open(LIVE).await).await.ends_with("ok\n"));
         let text = read_all(server.open(REQUEST).await).await;
-        assert!(text.starts_with("HTTP/1.1 503 ") && text.contains("\"busy\""), "{text}");
+        assert!(text.starts_with("HTTP/1.1 503 ") && text.ends_with("busy"), "{text}");
     }
     go_on.add_permits(2);
     for stream in busy {
@@ -241,7 +275,6 @@ async fn answers_that_nobody_reads_keep_little_memory_and_others_get_theirs() {
     let memory = Arc::new(Memory::default());
     let shared = Arc::clone(&memory);
     let router = Router::new().route("/large", get(async move || Large::answer(&shared)));
-    let router = router.layer(axum::middleware::from_fn(count));
     let server = Arc::new(Server::start(Limits { behind: Duration::from_secs(30), ..LIMITS }, router));
     for addresses in [1, 50] {
         let readers = standing_readers(&server, addresses).await;
@@ -253,7 +286,7 @@ async fn answers_that_nobody_reads_keep_little_memory_and_others_get_theirs() {
         let most = memory.most.swap(0, Ordering::SeqCst);
         println!("{addresses} addresses: {most} bytes at most");
         // those that were ended a moment ago may still be there
-        assert!(most <= 2 * LIMITS.unread, "{addresses} addresses: {most} bytes");
+        assert!(most as u64 <= 2 * LIMITS.unsent, "{addresses} addresses: {most} bytes");
         drop(readers);
         server.all_slots_become_free().await;
         assert_eq!(memory.now.load(Ordering::SeqCst), 0);
@@ -269,7 +302,7 @@ async fn readers_that_stand_still_keep_nobody_out_and_are_ended() {
         let over = Arc::new(AtomicBool::new(false));
         let liveness = server.watch_liveness(&over, [HOME, client(0)]);
         let readers = standing_readers(&server, addresses).await;
-        assert!(server.connections.count() <= LIMITS.connections + LIMITS.health_only);
+        assert!(server.connections.count() <= LIMITS.connections + LIMITS.reserved);
         tokio::time::sleep(2 * BRIEF.behind).await;
         assert!(read_all(server.open(REQUEST).await).await.ends_with("hello"));
         over.store(true, Ordering::Relaxed);
@@ -298,7 +331,7 @@ async fn ten_thousand_idle_connections_and_slow_heads_keep_nobody_out() {
         });
     }
     let idle = opening.join_all().await;
-    assert!(server.connections.count() <= LIMITS.connections + LIMITS.health_only);
+    assert!(server.connections.count() <= LIMITS.connections + LIMITS.reserved);
     let mut slow = JoinSet::new();
     for number in 0..400 {
         let (server, over) = (Arc::clone(&server), Arc::clone(&over));

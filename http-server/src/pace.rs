@@ -10,11 +10,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// The slowest speed at which a client may read. Every line carries more.
-pub(super) const MIN_BYTES_PER_SECOND: u32 = 1024;
+pub(crate) const MIN_BYTES_PER_SECOND: u32 = 1024;
 
 /// A stream whose client must keep pace.
 #[derive(Debug)]
-pub(super) struct Paced<S> {
+pub(crate) struct Paced<S> {
     stream: S,
     /// The time for which a client may be slower than the minimum.
     allowance: Duration,
@@ -23,7 +23,7 @@ pub(super) struct Paced<S> {
 }
 
 impl<S> Paced<S> {
-    pub(super) fn new(stream: S, allowance: Duration) -> Self {
+    pub(crate) fn new(stream: S, allowance: Duration) -> Self {
         Self { stream, allowance, deadline: None }
     }
 

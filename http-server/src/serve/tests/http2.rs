@@ -10,9 +10,8 @@ use tokio::io::AsyncReadExt as _;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::tests::{REQUEST, heard, say, start};
+use super::http1::{REQUEST, heard, say, start};
 use super::*;
-use crate::http::Shared;
 
 const PREFACE: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// An empty SETTINGS frame.
@@ -21,7 +20,7 @@ const SETTINGS: &str = "\0\0\0\u{4}\0\0\0\0\0";
 const HALF_HEAD: &str = "\0\0\0\u{1}\0\0\0\0\u{1}";
 const LARGE: usize = 1 << 20;
 
-fn routes() -> Router<Shared> {
+fn routes() -> Router {
     let large = "x".repeat(LARGE);
     Router::new().route("/", get(async || "aboard")).route("/large", get(async move || large))
 }
@@ -68,7 +67,7 @@ async fn ends(connection: JoinHandle<()>) {
 
 #[tokio::test]
 async fn an_unfinished_beginning_is_closed_at_the_time_limit_of_a_head() {
-    let limits = Limits { head: Duration::from_millis(200), ..Limits::of(8) };
+    let limits = Limits { head: Duration::from_millis(200), ..Limits::new(8, 8) };
     let (address, _stop, _serving) = start(limits, routes()).await;
     for begun in [
         PREFACE[..9].to_owned(),
@@ -85,7 +84,7 @@ async fn an_unfinished_beginning_is_closed_at_the_time_limit_of_a_head() {
 
 #[tokio::test]
 async fn an_idle_connection_is_asked_to_end_and_a_busy_one_is_not() {
-    let limits = Limits { head: Duration::from_millis(300), ..Limits::of(8) };
+    let limits = Limits { head: Duration::from_millis(300), ..Limits::new(8, 8) };
     let slow = get(async || {
         sleep(Duration::from_secs(2)).await;
         "late"
@@ -99,7 +98,7 @@ async fn an_idle_connection_is_asked_to_end_and_a_busy_one_is_not() {
 
 #[tokio::test]
 async fn an_idle_connection_makes_room_in_a_full_table() {
-    let (address, _stop, _serving) = start(Limits::of(1), routes()).await;
+    let (address, _stop, _serving) = start(Limits::new(1, 1), routes()).await;
     let (mut client, connection) = connect(address, 1 << 16).await;
     assert_eq!(read(&mut ask(&mut client, "/").await, Duration::ZERO).await, (6, true));
     assert!(heard(say(address, REQUEST).await).await.ends_with("aboard"));
@@ -109,7 +108,7 @@ async fn an_idle_connection_makes_room_in_a_full_table() {
 #[tokio::test]
 async fn a_client_that_takes_nothing_of_one_response_is_cut_however_alive_it_is() {
     for window in [0, 1000] {
-        let limits = Limits { write: Duration::from_millis(500), ..Limits::of(8) };
+        let limits = Limits { behind: Duration::from_millis(500), ..Limits::new(8, 8) };
         let (address, _stop, _serving) = start(limits, routes()).await;
         let (mut client, connection) = connect(address, window).await;
         let stalled = ask(&mut client, "/large").await;
@@ -120,7 +119,8 @@ async fn a_client_that_takes_nothing_of_one_response_is_cut_however_alive_it_is(
 
 #[tokio::test]
 async fn a_client_that_takes_its_response_slowly_gets_all_of_it() {
-    let limits = Limits { write: Duration::from_secs(1), head: Duration::from_millis(200), ..Limits::of(8) };
+    let limits =
+        Limits { behind: Duration::from_secs(1), head: Duration::from_millis(200), ..Limits::new(8, 8) };
     let (address, _stop, _serving) = start(limits, routes()).await;
     let (mut client, _connection) = connect(address, 1 << 16).await;
     let mut body = ask(&mut client, "/large").await;
@@ -129,7 +129,7 @@ async fn a_client_that_takes_its_response_slowly_gets_all_of_it() {
 
 #[tokio::test]
 async fn told_to_stop_it_finishes_the_requests_of_a_connection_and_ends_an_idle_one() {
-    let limits = Limits::of(8);
+    let limits = Limits::new(8, 8);
     let slow = get(async || {
         sleep(Duration::from_secs(1)).await;
         "late"
