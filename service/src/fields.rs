@@ -78,11 +78,6 @@ impl Fields {
         self.errors.push(FieldError::new(name, detail));
     }
 
-    /// Returns whether anything is wrong so far.
-    pub(crate) fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
-    }
-
     /// Returns what was read, or all errors.
     pub(crate) fn finish<T>(self, read: T) -> Result<T, Vec<FieldError>> {
         let errors = self.errors();

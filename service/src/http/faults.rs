@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method, StatusCode};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, Unit};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
@@ -21,10 +21,12 @@ use uuid::Uuid;
 use crate::database::Database;
 
 pub use self::inject::inject;
-pub use self::order::{FaultOrder, Mark, Share, Target, routes};
+pub use self::order::{FaultOrder, Percent};
 
 /// The most faults at once. Each request asks all of them.
 const MOST: usize = 64;
+/// All requests, in hundredths of a percent.
+const WHOLE: u32 = 10_000;
 
 /// A fault as shown.
 #[derive(Debug, Clone, Serialize)]
@@ -43,13 +45,19 @@ pub struct FaultView {
 struct Fault {
     view: FaultView,
     ends: Instant,
+    spreads: Spreads,
+    chance: fastrand::Rng,
+    /// Keeps the connections from everybody as long as it is not dropped.
+    _exhaustion: Option<AbortOnDropHandle<()>>,
+}
+
+/// A spread for each kind that hits a share of requests.
+#[derive(Debug, Default)]
+struct Spreads {
     errors: Spread,
     delays: Spread,
     drops: Spread,
     slow: Spread,
-    chance: fastrand::Rng,
-    /// Keeps the connections from everybody as long as it is not dropped.
-    _exhaustion: Option<AbortOnDropHandle<()>>,
 }
 
 /// Spreads a share evenly: the remainder of each request is carried to the next.
@@ -57,10 +65,10 @@ struct Fault {
 struct Spread(u32);
 
 impl Spread {
-    fn hits(&mut self, share: Share) -> bool {
-        self.0 += share.0;
-        let hit = self.0 >= Share::WHOLE;
-        self.0 -= if hit { Share::WHOLE } else { 0 };
+    fn hits(&mut self, share: Percent) -> bool {
+        self.0 += share.hundredths();
+        let hit = self.0 >= WHOLE;
+        self.0 -= if hit { WHOLE } else { 0 };
         hit
     }
 }
@@ -80,17 +88,19 @@ pub struct Injection {
 
 impl Fault {
     fn decide(&mut self, so_far: Injection) -> Injection {
-        let order = &self.view.order;
-        let delay = self.delays.hits(order.delay_percent).then(|| {
+        let (order, spreads) = (&self.view.order, &mut self.spreads);
+        let delay = spreads.delays.hits(order.delay_percent).then(|| {
             let jitter = if order.jitter_ms == 0 { 0 } else { self.chance.u64(0..=order.jitter_ms) };
             Duration::from_millis(order.delay_ms + jitter)
         });
-        let status = self.errors.hits(order.error_percent).then(|| StatusCode::from_u16(order.status).ok());
-        let slow = self.slow.hits(order.slow_body_percent).then(|| Duration::from_millis(order.slow_body_ms));
+        let status =
+            spreads.errors.hits(order.error_percent).then(|| StatusCode::from_u16(order.status).ok());
+        let slow =
+            spreads.slow.hits(order.slow_body_percent).then(|| Duration::from_millis(order.slow_body_ms));
         Injection {
             delay: so_far.delay.max(delay),
             error: so_far.error.or(status.flatten()),
-            drop: self.drops.hits(order.drop_percent) || so_far.drop,
+            drop: spreads.drops.hits(order.drop_percent) || so_far.drop,
             slow_body: so_far.slow_body.max(slow),
         }
     }
@@ -109,15 +119,9 @@ impl Faults {
         now: Instant,
         wall: Timestamp,
     ) -> Option<FaultView> {
-        // Whole milliseconds: more digits would only be noise to whoever reads them.
-        let plain = |at: Timestamp| Timestamp::from_millisecond(at.as_millisecond()).ok();
-        let ends = now + order.ttl();
-        let expires_at = SignedDuration::try_from(order.ttl())
-            .ok()
-            .and_then(|ttl| wall.checked_add(ttl).ok())
-            .and_then(plain);
+        let ends = now + Duration::from_secs(order.ttl_seconds.into());
         let mut faults = self.alive(now);
-        faults.retain(|other| other.view.order.target != order.target);
+        faults.retain(|other| other.view.order.target() != order.target());
         if faults.len() >= MOST {
             return None;
         }
@@ -127,23 +131,14 @@ impl Faults {
                 sleep_until(ends).await;
             }))
         });
-        let chance = fastrand::Rng::with_seed(order.seed);
-        let view = FaultView {
-            id: Uuid::now_v7(),
-            order,
-            ordered_at: plain(wall).unwrap_or(wall),
-            expires_at: expires_at.unwrap_or(Timestamp::MAX),
-        };
-        faults.push(Fault {
-            view: view.clone(),
-            ends,
-            errors: Spread::default(),
-            delays: Spread::default(),
-            drops: Spread::default(),
-            slow: Spread::default(),
-            chance,
-            _exhaustion: exhaustion,
-        });
+        let chance = fastrand::Rng::with_seed(order.seed.into());
+        // More digits than those of milliseconds would only be noise to whoever reads them.
+        let ordered_at = wall.round(Unit::Millisecond).unwrap_or(wall);
+        let expires_at = ordered_at.checked_add(SignedDuration::from_secs(order.ttl_seconds.into()));
+        let expires_at = expires_at.unwrap_or(Timestamp::MAX);
+        let view = FaultView { id: Uuid::now_v7(), order, ordered_at, expires_at };
+        let spreads = Spreads::default();
+        faults.push(Fault { view: view.clone(), ends, spreads, chance, _exhaustion: exhaustion });
         Some(view)
     }
 
@@ -170,22 +165,20 @@ impl Faults {
     }
 
     /// Counts the active faults of each kind.
-    pub fn count(&self, now: Instant) -> Vec<(&'static str, u32)> {
-        let faults = self.alive(now);
-        let kinds = ["error", "delay", "drop", "slow_body", "exhaust_pool", "unready"];
-        kinds
-            .into_iter()
-            .map(|kind| {
-                let of_kind = faults.iter().filter(|fault| fault.view.order.kinds().any(|one| one == kind));
-                (kind, u32::try_from(of_kind.count()).unwrap_or(u32::MAX))
-            })
-            .collect()
+    pub fn count(&self, now: Instant) -> [(&'static str, u32); 6] {
+        let mut counts = FaultOrder::default().kinds().map(|(kind, _)| (kind, 0));
+        for fault in &*self.alive(now) {
+            for ((_, count), (_, is_ordered)) in counts.iter_mut().zip(fault.view.order.kinds()) {
+                *count += u32::from(is_ordered);
+            }
+        }
+        counts
     }
 
     /// Decides the effects on the next request.
     pub fn decide(&self, route: &str, method: &Method, headers: &HeaderMap, now: Instant) -> Injection {
         let mut faults = self.alive(now);
-        let meant = faults.iter_mut().filter(|fault| fault.view.order.target.means(route, method, headers));
+        let meant = faults.iter_mut().filter(|fault| fault.view.order.hits(route, method, headers));
         meant.fold(Injection::default(), |so_far, fault| fault.decide(so_far))
     }
 

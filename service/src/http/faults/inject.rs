@@ -8,7 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, sleep};
 
 use super::super::Shared;
@@ -18,7 +18,7 @@ use super::Injection;
 
 const INJECTED: HeaderName = HeaderName::from_static("x-fault-injected");
 /// Into how many pieces a slow answer is cut.
-const PIECES: usize = 10;
+const PIECES: u32 = 10;
 /// Answers larger than this are not slowed down: they would have to be held in memory.
 const MOST_BYTES: usize = 8 << 20;
 
@@ -69,17 +69,15 @@ fn cut() -> Response {
 /// Sends an answer in pieces that are evenly spread over a time.
 async fn drip(response: Response, whole: Duration) -> Response {
     let (mut parts, body) = response.into_parts();
-    let Ok(bytes) = to_bytes(body, MOST_BYTES).await else { return Problem::internal().into_response() };
+    let Ok(mut bytes) = to_bytes(body, MOST_BYTES).await else { return Problem::internal().into_response() };
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
-    let size = bytes.len().div_ceil(PIECES).max(1);
-    let pause = whole / u32::try_from(bytes.len().div_ceil(size).max(1)).unwrap_or(1);
-    let pieces = stream::unfold(bytes, move |mut rest| async move {
-        if rest.is_empty() {
-            return None;
+    let size = bytes.len().div_ceil(PIECES as usize);
+    let pieces = stream::iter(0..PIECES).then(move |_| {
+        let piece = bytes.split_to(size.min(bytes.len()));
+        async move {
+            sleep(whole / PIECES).await;
+            Ok::<_, io::Error>(piece)
         }
-        sleep(pause).await;
-        let piece = rest.split_to(size.min(rest.len()));
-        Some((Ok::<_, io::Error>(piece), rest))
     });
     Response::from_parts(parts, Body::from_stream(pieces))
 }
