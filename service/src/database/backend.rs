@@ -1,11 +1,22 @@
 //! The operations of a driver that sqlx does not offer for all databases in one form.
 
-use sqlx::{Connection, Database, Postgres, Sqlite};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments as _, AssertSqlSafe, Connection, Database, FromRow, Postgres, Sqlite};
 
-use super::error::{WriteFault, write_fault};
+use super::columns::{Key, Moment};
+use super::statement::{Statement, Value};
 
 /// The options of a backend's connections.
 pub(super) type Options<B> = <<B as Database>::Connection as Connection>::Options;
+
+/// Rows that can be read from either database.
+pub(crate) trait Readable:
+    for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
+{
+}
+
+impl<T> Readable for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
 /// A database that a pool can hold connections to.
 pub(super) trait Backend: Database {
@@ -15,57 +26,64 @@ pub(super) trait Backend: Database {
         sql: &'static str,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Brings a connection that was left in the middle back into use.
-    fn recover(
+    /// Turns the values of a statement into those of the driver.
+    fn arguments(values: Vec<Value>) -> Result<<Self as Database>::Arguments, sqlx::Error>;
+
+    /// Runs a statement and returns its rows.
+    fn rows<R: Readable>(
         connection: &mut Self::Connection,
-        in_transaction: bool,
-    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+        statement: Statement,
+    ) -> impl Future<Output = Result<Vec<R>, sqlx::Error>> + Send;
 
-    /// Returns whether the server takes no changes, so that another one may have taken over.
-    fn has_become_read_only(error: &sqlx::Error) -> bool;
-
-    /// Returns whether the server refused a connection because it has no more.
-    fn has_no_connection_left(error: &sqlx::Error) -> bool;
+    /// Runs a statement and returns the number of changed rows.
+    fn execute(
+        connection: &mut Self::Connection,
+        statement: Statement,
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 }
 
-impl Backend for Sqlite {
-    async fn execute_raw(connection: &mut Self::Connection, sql: &'static str) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(sql).execute(connection).await.map(|_| ())
-    }
+/// `AssertSqlSafe` holds because a [`Statement`] is made of text of our own and of placeholders.
+macro_rules! backend {
+    ($database:ident, $arguments:ident) => {
+        impl Backend for $database {
+            async fn execute_raw(on: &mut Self::Connection, sql: &'static str) -> Result<(), sqlx::Error> {
+                sqlx::raw_sql(sql).execute(on).await.map(|_| ())
+            }
 
-    async fn recover(connection: &mut Self::Connection, in_transaction: bool) -> Result<(), sqlx::Error> {
-        if in_transaction {
-            // SQLite rolls back by itself after some errors, such as a full disk. Then there is nothing to roll back.
-            let _rolled_back_already = Self::execute_raw(connection, "rollback").await;
+            fn arguments(values: Vec<Value>) -> Result<$arguments, sqlx::Error> {
+                let mut arguments = $arguments::default();
+                for value in values {
+                    let added = match value {
+                        Value::Key(id) => arguments.add(Key(id)),
+                        Value::Text(text) => arguments.add(text),
+                        Value::Small(number) => arguments.add(number),
+                        Value::Whole(number) => arguments.add(number),
+                        Value::Real(number) => arguments.add(number),
+                        Value::Flag(flag) => arguments.add(flag),
+                        Value::Moment(time) => arguments.add(Moment(time)),
+                    };
+                    added.map_err(sqlx::Error::Encode)?;
+                }
+                Ok(arguments)
+            }
+
+            async fn rows<R: Readable>(
+                on: &mut Self::Connection,
+                Statement { sql, values, persistent }: Statement,
+            ) -> Result<Vec<R>, sqlx::Error> {
+                let query = sqlx::query_as_with(AssertSqlSafe(sql), Self::arguments(values)?);
+                query.persistent(persistent).fetch_all(on).await
+            }
+
+            async fn execute(
+                on: &mut Self::Connection,
+                Statement { sql, values, persistent }: Statement,
+            ) -> Result<u64, sqlx::Error> {
+                let query = sqlx::query_with(AssertSqlSafe(sql), Self::arguments(values)?);
+                query.persistent(persistent).execute(on).await.map(|done| done.rows_affected())
+            }
         }
-        connection.ping().await
-    }
-
-    fn has_become_read_only(_: &sqlx::Error) -> bool {
-        false
-    }
-
-    fn has_no_connection_left(_: &sqlx::Error) -> bool {
-        false
-    }
+    };
 }
-
-impl Backend for Postgres {
-    async fn execute_raw(connection: &mut Self::Connection, sql: &'static str) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql(sql).execute(connection).await.map(|_| ())
-    }
-
-    async fn recover(connection: &mut Self::Connection, in_transaction: bool) -> Result<(), sqlx::Error> {
-        // Both read the rest of the interrupted statement first.
-        if in_transaction { Self::execute_raw(connection, "rollback").await } else { connection.ping().await }
-    }
-
-    fn has_become_read_only(error: &sqlx::Error) -> bool {
-        write_fault(error) == Some(WriteFault::ReadOnly)
-    }
-
-    fn has_no_connection_left(error: &sqlx::Error) -> bool {
-        let sqlx::Error::Database(error) = error else { return false };
-        error.code().is_some_and(|code| code == "53300")
-    }
-}
+backend!(Sqlite, SqliteArguments);
+backend!(Postgres, PgArguments);

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
+use sqlx::postgres::PgTypeInfo;
 use sqlx::postgres::types::Oid;
-use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef};
-use sqlx::sqlite::{SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
-use sqlx::{Decode, Encode, Postgres, Sqlite, Type};
+use sqlx::{Database, Decode, Encode, Postgres, Sqlite, Type};
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 /// An id: `uuid` in PostgreSQL; in SQLite text with hyphens, which a person at its prompt can read. Both order alike.
 #[derive(Debug, Clone, Copy)]
@@ -17,83 +17,47 @@ pub(crate) struct Key(pub(crate) Uuid);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment(pub(crate) Timestamp);
 
-impl Type<Sqlite> for Key {
-    fn type_info() -> SqliteTypeInfo {
-        <str as Type<Sqlite>>::type_info()
-    }
-}
-
-impl Encode<'_, Sqlite> for Key {
-    fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        Encode::<Sqlite>::encode(self.0.to_string(), buffer)
-    }
-}
-
-impl<'r> Decode<'r, Sqlite> for Key {
-    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        let text = <&str as Decode<Sqlite>>::decode(value)?;
-        Ok(Self(Uuid::try_parse(text)?))
-    }
-}
-
-impl Type<Postgres> for Key {
-    fn type_info() -> PgTypeInfo {
-        <Uuid as Type<Postgres>>::type_info()
-    }
-}
-
-impl Encode<'_, Postgres> for Key {
-    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        Encode::<Postgres>::encode_by_ref(&self.0, buffer)
-    }
-}
-
-impl<'r> Decode<'r, Postgres> for Key {
-    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
-        <Uuid as Decode<Postgres>>::decode(value).map(Self)
-    }
-}
-
-impl Type<Sqlite> for Moment {
-    fn type_info() -> SqliteTypeInfo {
-        <i64 as Type<Sqlite>>::type_info()
-    }
-}
-
-impl Encode<'_, Sqlite> for Moment {
-    fn encode_by_ref(&self, buffer: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        Encode::<Sqlite>::encode(self.0.as_millisecond(), buffer)
-    }
-}
-
-impl<'r> Decode<'r, Sqlite> for Moment {
-    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        let milliseconds = <i64 as Decode<Sqlite>>::decode(value)?;
-        Ok(Self(Timestamp::from_millisecond(milliseconds)?))
-    }
-}
-
 /// PostgreSQL's number for `timestamptz`, which its catalogue has had for ever.
 const TIMESTAMPTZ: Oid = Oid(1184);
 /// PostgreSQL's epoch: 1 January 2000, in microseconds since the Unix epoch.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
-impl Type<Postgres> for Moment {
-    fn type_info() -> PgTypeInfo {
-        PgTypeInfo::with_oid(TIMESTAMPTZ)
-    }
+/// Stores a type in a database as one that sqlx knows.
+macro_rules! stored {
+    ($type:ident in $database:ident: $info:expr, $stored:ty, $encode:expr, $decode:expr) => {
+        impl Type<$database> for $type {
+            fn type_info() -> <$database as Database>::TypeInfo {
+                $info
+            }
+        }
+
+        impl Encode<'_, $database> for $type {
+            fn encode_by_ref(
+                &self,
+                buffer: &mut <$database as Database>::ArgumentBuffer,
+            ) -> Result<IsNull, BoxDynError> {
+                let encode: fn(&Self) -> $stored = $encode;
+                Encode::<$database>::encode(encode(self), buffer)
+            }
+        }
+
+        impl<'r> Decode<'r, $database> for $type {
+            fn decode(value: <$database as Database>::ValueRef<'r>) -> Result<Self, BoxDynError> {
+                let decode: fn($stored) -> Result<Self, BoxDynError> = $decode;
+                decode(<$stored as Decode<$database>>::decode(value)?)
+            }
+        }
+    };
 }
 
-impl Encode<'_, Postgres> for Moment {
-    fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-        Encode::<Postgres>::encode(self.0.as_microsecond() - POSTGRES_EPOCH, buffer)
-    }
-}
-
-impl<'r> Decode<'r, Postgres> for Moment {
-    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
-        let microseconds = <i64 as Decode<Postgres>>::decode(value)?;
-        let since_epoch = microseconds.checked_add(POSTGRES_EPOCH).ok_or("a time after the end of time")?;
-        Ok(Self(Timestamp::from_microsecond(since_epoch)?))
-    }
-}
+stored!(Key in Sqlite: <Hyphenated as Type<Sqlite>>::type_info(), Hyphenated,
+    |key| key.0.hyphenated(), |id| Ok(Self(id.into_uuid())));
+stored!(Key in Postgres: <Uuid as Type<Postgres>>::type_info(), Uuid, |key| key.0, |id| Ok(Self(id)));
+stored!(Moment in Sqlite: <i64 as Type<Sqlite>>::type_info(), i64,
+    |time| time.0.as_millisecond(), |at| Ok(Self(Timestamp::from_millisecond(at)?)));
+stored!(Moment in Postgres: PgTypeInfo::with_oid(TIMESTAMPTZ), i64,
+|time| time.0.as_microsecond() - POSTGRES_EPOCH,
+|at| {
+    let since_epoch = at.checked_add(POSTGRES_EPOCH).ok_or("a time after the end of time")?;
+    Ok(Self(Timestamp::from_microsecond(since_epoch)?))
+});

@@ -7,27 +7,32 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArguments, PgRow};
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments as _, AssertSqlSafe, FromRow, Postgres, Sqlite};
-use tokio::sync::OwnedSemaphorePermit;
+use sqlx::{Postgres, Sqlite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::columns::{Key, Moment};
+use super::backend::Readable;
 use super::meter::{AdmissionPermit, Meter};
 use super::pool::{Pool, Pooled};
-use super::statement::{Statement, Value};
-use super::{ACQUIRE_TIMEOUT, WRITE_TURN_TIMEOUT};
-use super::{BATCH_STATEMENT_LIMIT, Database};
+use super::statement::Statement;
+use super::{ACQUIRE_TIMEOUT, BATCH_STATEMENT_LIMIT, Database, WRITE_TURN_TIMEOUT};
 use crate::config::Pooling;
 
-/// The pool of one of the two databases.
+/// The connections to one of the two databases.
 #[derive(Debug, Clone)]
 pub(super) enum Pools {
-    Sqlite(Arc<Pool<Sqlite>>),
-    /// With whether a pooler in front shares server connections between transactions.
-    Postgres(Arc<Pool<Postgres>>, Pooling),
+    Sqlite {
+        pool: Arc<Pool<Sqlite>>,
+        /// The turn of writers: there is one at a time. They wait for it without a connection, which readers need.
+        writers: Arc<Semaphore>,
+    },
+    Postgres {
+        pool: Arc<Pool<Postgres>>,
+        /// A connection of health checks, which must not wait behind requests. SQLite needs none: its statements are short.
+        checks: Arc<Pool<Postgres>>,
+        /// Whether a pooler in front shares server connections between transactions.
+        pooling: Pooling,
+    },
 }
 
 /// The begin of a transaction behind a pooler. The limits are those that a session has from its start.
@@ -63,12 +68,6 @@ pub(crate) enum Purpose {
     Replace,
 }
 
-/// Rows that can be read from either database.
-pub(crate) trait Readable:
-    for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
-{
-}
-
 /// Makes a type readable from a row of either database. Columns are read by position, because a name is looked up in each
 /// row.
 macro_rules! readable {
@@ -88,53 +87,11 @@ macro_rules! readable {
 }
 pub(crate) use readable;
 
-impl<T> Readable for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
-
-macro_rules! arguments {
-    ($name:ident, $arguments:ty) => {
-        fn $name(values: Vec<Value>) -> Result<$arguments, BoxDynError> {
-            let mut arguments = <$arguments>::default();
-            for value in values {
-                match value {
-                    Value::Key(id) => arguments.add(Key(id)),
-                    Value::Text(text) => arguments.add(text),
-                    Value::Small(number) => arguments.add(number),
-                    Value::Whole(number) => arguments.add(number),
-                    Value::Real(number) => arguments.add(number),
-                    Value::Flag(flag) => arguments.add(flag),
-                    Value::Moment(time) => arguments.add(Moment(time)),
-                }?;
-            }
-            Ok(arguments)
-        }
-    };
-}
-arguments!(for_sqlite, SqliteArguments);
-arguments!(for_postgres, PgArguments);
-
-/// Runs a statement on a connection. `AssertSqlSafe` holds because a [`Statement`] is made of text of our own and of
-/// placeholders.
-macro_rules! rows {
-    ($on:expr, $arguments:ident, $statement:expr) => {{
-        let Statement { sql, values, persistent } = $statement;
-        let arguments = $arguments(values).map_err(sqlx::Error::Encode)?;
-        sqlx::query_as_with(AssertSqlSafe(sql), arguments).persistent(persistent).fetch_all(&mut *$on).await
-    }};
-}
-macro_rules! execute {
-    ($on:expr, $arguments:ident, $statement:expr) => {{
-        let Statement { sql, values, persistent } = $statement;
-        let arguments = $arguments(values).map_err(sqlx::Error::Encode)?;
-        let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(persistent);
-        query.execute(&mut *$on).await.map(|done| done.rows_affected())
-    }};
-}
-
 impl Pools {
     pub(super) async fn connection(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Self::Sqlite(pool) => pool.checkout().await.map(Connection::Sqlite),
-            Self::Postgres(pool, pooling) => {
+            Self::Sqlite { pool, .. } => pool.checkout().await.map(Connection::Sqlite),
+            Self::Postgres { pool, pooling, .. } => {
                 let pooled = pool.checkout().await?;
                 Ok(Connection::Postgres(pooled, *pooling))
             }
@@ -168,18 +125,12 @@ impl Connection {
 
     async fn rows_within<R: Readable>(&mut self, mut statement: Statement) -> Result<Vec<R>, sqlx::Error> {
         statement.persistent &= !self.is_shared();
-        match self {
-            Self::Sqlite(pooled) => pooled.run(async |on| rows!(on, for_sqlite, statement)).await,
-            Self::Postgres(pooled, _) => pooled.run(async |on| rows!(on, for_postgres, statement)).await,
-        }
+        on_either!(self, pooled => pooled.rows(statement).await)
     }
 
     async fn execute_within(&mut self, mut statement: Statement) -> Result<u64, sqlx::Error> {
         statement.persistent &= !self.is_shared();
-        match self {
-            Self::Sqlite(pooled) => pooled.run(async |on| execute!(on, for_sqlite, statement)).await,
-            Self::Postgres(pooled, _) => pooled.run(async |on| execute!(on, for_postgres, statement)).await,
-        }
+        on_either!(self, pooled => pooled.execute(statement).await)
     }
 
     pub(super) async fn rows<R: Readable>(mut self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
@@ -204,12 +155,9 @@ impl Connection {
 
     /// Lifts the limit of statements that change a whole table.
     async fn allow_long_statements(&mut self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(pooled) => pooled.allow(BATCH_STATEMENT_LIMIT),
-            Self::Postgres(pooled, _) => {
-                pooled.allow(BATCH_STATEMENT_LIMIT);
-                self.execute_within(Statement::begin("set local statement_timeout = 0")).await?;
-            }
+        on_either!(self, pooled => pooled.allow(BATCH_STATEMENT_LIMIT));
+        if matches!(self, Self::Postgres(..)) {
+            self.execute_within(Statement::begin("set local statement_timeout = 0")).await?;
         }
         Ok(())
     }
@@ -227,7 +175,7 @@ impl Database {
 
     /// Waits until no other change of this service is under way, where the database takes one at a time.
     async fn turn_to_write(&self) -> Result<Option<OwnedSemaphorePermit>, sqlx::Error> {
-        let Some(writers) = &self.writers else { return Ok(None) };
+        let Pools::Sqlite { writers, .. } = &self.pools else { return Ok(None) };
         let turn = timeout(WRITE_TURN_TIMEOUT, Arc::clone(writers).acquire_owned()).await;
         turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map(Some).map_err(|_| sqlx::Error::PoolClosed)
     }
@@ -269,10 +217,10 @@ impl Database {
     pub(crate) async fn begin(&self, purpose: Purpose) -> Result<Tx, sqlx::Error> {
         let begin = match (&self.pools, purpose) {
             // The write lock is taken at once: a reader that becomes a writer may find that it cannot.
-            (Pools::Sqlite(_), Purpose::Change | Purpose::Replace) => "begin immediate",
-            (Pools::Postgres(_, Pooling::Transaction), Purpose::Read) => BEGIN_POOLED_READ,
-            (Pools::Postgres(_, Pooling::Transaction), _) => BEGIN_POOLED,
-            (Pools::Postgres(..), Purpose::Read) => "begin isolation level repeatable read read only",
+            (Pools::Sqlite { .. }, Purpose::Change | Purpose::Replace) => "begin immediate",
+            (Pools::Postgres { pooling: Pooling::Transaction, .. }, Purpose::Read) => BEGIN_POOLED_READ,
+            (Pools::Postgres { pooling: Pooling::Transaction, .. }, _) => BEGIN_POOLED,
+            (Pools::Postgres { .. }, Purpose::Read) => "begin isolation level repeatable read read only",
             _ => "begin",
         };
         let meter = self.meter.clone();

@@ -4,12 +4,12 @@
 //! it over. Otherwise a database that is slower to connect to than its clients are patient would never be reached, and each
 //! attempt that is given up would leave one more session at the server.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, RecycleResult};
 use sqlx::{ConnectOptions as _, Database};
-use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use super::backend::{Backend, Options};
@@ -25,54 +25,32 @@ pub(super) struct Opened<B: Backend> {
 pub(super) struct Connector<B: Backend> {
     options: Mutex<Options<B>>,
     limit: Duration,
-    attempts: Arc<Attempts<B>>,
+    /// The attempts that were given up by those who waited for them.
+    left: Mutex<Vec<Attempt<B>>>,
 }
 
-/// The attempts to connect and those who wait for them.
-struct Attempts<B: Backend> {
-    state: Mutex<State<B>>,
-    /// A permit for each result.
-    results: Semaphore,
+/// An attempt to connect.
+struct Attempt<B: Backend> {
+    began: Instant,
+    result: JoinHandle<Result<Opened<B>, sqlx::Error>>,
 }
 
-struct State<B: Backend> {
-    /// With the start of each attempt.
-    results: Vec<(Instant, Result<Opened<B>, sqlx::Error>)>,
-    running: usize,
-    waiting: usize,
+/// One who waits for an attempt, and leaves it to the next when it gives up.
+struct Waiting<'a, B: Backend> {
+    connector: &'a Connector<B>,
+    attempt: Option<Attempt<B>>,
 }
-
-impl<B: Backend> Attempts<B> {
-    fn state(&self) -> MutexGuard<'_, State<B>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends an attempt. An error that nobody waits for is forgotten.
-    fn end(&self, began: Instant, result: Result<Opened<B>, sqlx::Error>) {
-        let mut state = self.state();
-        state.running -= 1;
-        if result.is_ok() || state.waiting > state.results.len() {
-            state.results.push((began, result));
-            self.results.add_permits(1);
-        }
-    }
-}
-
-/// One who waits for an attempt.
-struct Waiting<'a, B: Backend>(&'a Attempts<B>);
 
 impl<B: Backend> Drop for Waiting<'_, B> {
     fn drop(&mut self) {
-        self.0.state().waiting -= 1;
+        self.connector.left().extend(self.attempt.take());
     }
 }
 
 impl<B: Backend> Connector<B> {
     /// Creates a connector whose attempts end within a limit.
     pub(super) fn new(options: Options<B>, limit: Duration) -> Self {
-        let state = State { results: Vec::new(), running: 0, waiting: 0 };
-        let attempts = Attempts { state: Mutex::new(state), results: Semaphore::new(0) };
-        Self { options: Mutex::new(options), limit, attempts: Arc::new(attempts) }
+        Self { options: Mutex::new(options), limit, left: Mutex::default() }
     }
 
     /// Returns the options of new connections.
@@ -80,53 +58,30 @@ impl<B: Backend> Connector<B> {
         self.options.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the attempts that run, and the results that nobody has taken.
+    /// Returns the number of attempts that nobody has taken over.
     #[cfg(test)]
-    pub(super) fn unused(&self) -> (usize, usize) {
-        let state = self.attempts.state();
-        (state.running, state.results.len())
+    pub(super) fn unused(&self) -> usize {
+        self.left().len()
     }
 
     /// Closes connections that nobody has taken over for so long.
     pub(super) fn close_unused(&self, age: Duration) {
-        // Who holds a permit already gets a result.
-        self.attempts
-            .state()
-            .results
-            .retain(|(began, _)| began.elapsed() < age || self.attempts.results.forget_permits(1) == 0);
+        self.left().retain(|attempt| attempt.began.elapsed() < age);
     }
 
-    /// Waits for the result of an attempt, which another may have begun.
-    async fn next_result(&self) -> (Instant, Result<Opened<B>, sqlx::Error>) {
-        let _waiting = self.join();
-        // The semaphore is never closed, and there is a result for each permit.
-        if let Ok(permit) = self.attempts.results.acquire().await {
-            permit.forget();
-        }
-        let result = self.attempts.state().results.pop();
-        result.unwrap_or_else(|| (Instant::now(), Err(sqlx::Error::PoolClosed)))
+    fn left(&self) -> MutexGuard<'_, Vec<Attempt<B>>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one more who waits, and begins an attempt unless there is one for each.
-    fn join(&self) -> Waiting<'_, B> {
-        let mut state = self.attempts.state();
-        state.waiting += 1;
-        if state.running + state.results.len() < state.waiting {
-            state.running += 1;
-            self.begin();
-        }
-        Waiting(&self.attempts)
-    }
-
-    fn begin(&self) {
-        let (options, limit, attempts) = (self.options().clone(), self.limit, Arc::clone(&self.attempts));
-        tokio::spawn(async move {
-            let began = Instant::now();
+    fn begin(&self) -> Attempt<B> {
+        let (options, limit, began) = (self.options().clone(), self.limit, Instant::now());
+        let result = tokio::spawn(async move {
             let connection =
-                timeout(limit, options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+                timeout(limit, options.connect()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
             let now = Instant::now();
-            attempts.end(began, connection.map(|connection| Opened { connection, opened: now, used: now }));
+            Ok(Opened { connection, opened: now, used: now })
         });
+        Attempt { began, result }
     }
 }
 
@@ -137,10 +92,15 @@ impl<B: Backend> Manager for Connector<B> {
     async fn create(&self) -> Result<Opened<B>, sqlx::Error> {
         let since = Instant::now();
         loop {
-            match self.next_result().await {
+            let left = self.left().pop();
+            let mut waiting = Waiting { connector: self, attempt: left };
+            let attempt = waiting.attempt.get_or_insert_with(|| self.begin());
+            let (began, result) = (attempt.began, (&mut attempt.result).await);
+            waiting.attempt = None;
+            match result.unwrap_or(Err(sqlx::Error::PoolClosed)) {
                 // The failure of an earlier attempt: the server may be back meanwhile.
-                (began, Err(_)) if began < since => {}
-                (_, result) => return result,
+                Err(_) if began < since => {}
+                result => return result,
             }
         }
     }

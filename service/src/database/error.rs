@@ -1,11 +1,10 @@
 //! Errors of the database, and whether they may pass by themselves.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteError;
-
-use super::versions::{Unfit, Versions};
 
 /// A failure of the database.
 #[derive(Debug, thiserror::Error)]
@@ -30,32 +29,13 @@ pub enum DatabaseError {
         #[source]
         source: MigrateError,
     },
-    /// Its tables are not made yet, or those of an older version.
-    #[error(
-        "the database {url} lacks tables of this version; start the service once to bring them up to date"
-    )]
-    Behind {
+    /// Its tables are not those of this version.
+    #[error("the database {url} {state}")]
+    Tables {
         /// The URL, without credentials.
         url: String,
-    },
-    /// Its tables hold more than this version could copy or put back.
-    #[error(
-        "the database {url} has the tables of a newer version (migrations {unknown} are unknown to this one): a backup or \
-         a restore would lose what that one added, so take the newer `titanic` for it"
-    )]
-    Newer {
-        /// The URL, without credentials.
-        url: String,
-        /// The unknown migrations.
-        unknown: Versions,
-    },
-    /// Its tables come from a program with another past.
-    #[error("the database {url} has tables that this version cannot use: {unfit}; it was left as it is")]
-    Unfit {
-        /// The URL, without credentials.
-        url: String,
-        /// The reason.
-        unfit: Unfit,
+        /// Their state, and what to do about it.
+        state: String,
     },
     /// A statement failed.
     #[error("{doing}")]
@@ -66,9 +46,6 @@ pub enum DatabaseError {
         #[source]
         source: Arc<sqlx::Error>,
     },
-    /// The database did not answer a health check in time.
-    #[error("the database did not answer within {} s", super::CHECK_TIMEOUT.as_secs())]
-    Silent,
 }
 
 impl DatabaseError {
@@ -76,13 +53,9 @@ impl DatabaseError {
     #[must_use]
     pub fn may_still_come(&self) -> bool {
         match self {
-            Self::Open { source, .. } => match source {
-                sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) | sqlx::Error::Io(_) => true,
-                sqlx::Error::Database(error) if error.try_downcast_ref::<SqliteError>().is_none() => {
-                    passes_in_postgres(&error.code().unwrap_or_default())
-                }
-                _ => false,
-            },
+            // A wrong certificate stays, and so does a file that cannot be opened.
+            Self::Open { source: sqlx::Error::Tls(_), .. } => false,
+            Self::Open { source, .. } => !matches!(code_of(source), Some(Code::Sqlite(_))) && passes(source),
             other => other.is_temporary(),
         }
     }
@@ -96,28 +69,24 @@ impl DatabaseError {
     /// Returns whether the same request may well succeed a little later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        let Self::Query { source, .. } = self else { return matches!(self, Self::Silent) };
-        match &**source {
-            sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::BeginFailed
-            // A peer that ends in the middle of a handshake or a message.
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_) => true,
-            sqlx::Error::Database(error) => {
-                let code = error.code().unwrap_or_default();
-                // Both speak in digits, and `53300` is no code of SQLite's: who spoke decides how it is read.
-                if error.try_downcast_ref::<SqliteError>().is_some() {
-                    code.parse().is_ok_and(passes_in_sqlite)
-                } else {
-                    passes_in_postgres(&code)
-                }
-            }
-            _ => false,
-        }
+        matches!(self, Self::Query { source, .. } if passes(source))
     }
+}
+
+/// The code of an error, by the database that gave it: both speak in digits, and `53300` is no code of SQLite's.
+enum Code<'a> {
+    /// Without the extension of an extended code.
+    Sqlite(u32),
+    Postgres(Cow<'a, str>),
+}
+
+fn code_of(error: &sqlx::Error) -> Option<Code<'_>> {
+    let error = error.as_database_error()?;
+    let code = error.code()?;
+    if error.try_downcast_ref::<SqliteError>().is_some() {
+        return Some(Code::Sqlite(code.parse::<u32>().ok()? & 0xff));
+    }
+    Some(Code::Postgres(code))
 }
 
 /// The reason for which a database takes no changes while it may still be read.
@@ -145,27 +114,49 @@ impl WriteFault {
 
 /// Returns the reason for which a statement could not change anything.
 pub(super) fn write_fault(error: &sqlx::Error) -> Option<WriteFault> {
-    let sqlx::Error::Database(error) = error else { return None };
-    let code = error.code()?;
-    if error.try_downcast_ref::<SqliteError>().is_some() {
-        return match code.parse::<u32>().ok()? & 0xff {
-            8 => Some(WriteFault::ReadOnly),
-            10 => Some(WriteFault::Io),
-            13 => Some(WriteFault::Full),
+    match code_of(error)? {
+        Code::Sqlite(8) => Some(WriteFault::ReadOnly),
+        Code::Sqlite(10) => Some(WriteFault::Io),
+        Code::Sqlite(13) => Some(WriteFault::Full),
+        Code::Sqlite(_) => None,
+        Code::Postgres(code) => match &*code {
+            "25006" => Some(WriteFault::ReadOnly),
+            "58030" => Some(WriteFault::Io),
+            "53100" => Some(WriteFault::Full),
             _ => None,
-        };
-    }
-    match &*code {
-        "53100" => Some(WriteFault::Full),
-        "25006" => Some(WriteFault::ReadOnly),
-        "58030" => Some(WriteFault::Io),
-        _ => None,
+        },
     }
 }
 
-/// SQLITE_BUSY, SQLITE_LOCKED, SQLITE_IOERR, SQLITE_CANTOPEN and their extended forms.
+/// Returns whether the server takes no changes, so that another one may have taken over.
+pub(super) fn has_become_read_only(error: &sqlx::Error) -> bool {
+    matches!(code_of(error), Some(Code::Postgres(code)) if code == "25006")
+}
+
+/// Returns whether the server refused a connection because it has no more.
+pub(super) fn has_no_connection_left(error: &sqlx::Error) -> bool {
+    matches!(code_of(error), Some(Code::Postgres(code)) if code == "53300")
+}
+
+/// Returns whether the connection is lost, or the peer ended in the middle of a handshake or a message.
+pub(super) fn is_lost(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
+    matches!(error, Io(_) | Tls(_) | Protocol(_) | WorkerCrashed)
+}
+
+/// Returns whether what failed may well succeed a little later.
+fn passes(error: &sqlx::Error) -> bool {
+    use sqlx::Error::{BeginFailed, PoolClosed, PoolTimedOut};
+    match code_of(error) {
+        Some(Code::Sqlite(code)) => passes_in_sqlite(code),
+        Some(Code::Postgres(code)) => passes_in_postgres(&code),
+        None => is_lost(error) || matches!(error, PoolTimedOut | PoolClosed | BeginFailed),
+    }
+}
+
+/// SQLITE_BUSY, SQLITE_LOCKED, SQLITE_IOERR, SQLITE_CANTOPEN.
 fn passes_in_sqlite(code: u32) -> bool {
-    matches!(code & 0xff, 5 | 6 | 10 | 14)
+    matches!(code, 5 | 6 | 10 | 14)
 }
 
 /// The classes of a lost connection (08), of too few resources (53), of an operator who stops the server or a statement
@@ -195,7 +186,7 @@ mod tests {
             assert!(!passes_in_postgres(code), "{code}");
         }
         for (code, passes) in
-            [(5, true), (261, true), (517, true), (14, true), (19, false), (1, false), (11, false)]
+            [(5, true), (6, true), (10, true), (14, true), (19, false), (1, false), (11, false)]
         {
             assert_eq!(passes_in_sqlite(code), passes, "{code}");
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::connection::Pools;
 use super::error::{WriteFault, doing};
 use super::migrations::Standing;
 use super::{CHECK_TIMEOUT, Database, DatabaseError, Statement, migrations};
@@ -36,22 +37,19 @@ impl Database {
     pub async fn health(&self) -> Result<Health, DatabaseError> {
         let checks = async {
             let statement = Statement::begin(if self.is_postgres() { POSTGRES } else { SQLITE });
-            let rows = self.check_rows::<(bool, bool)>(statement).await;
-            let rows = rows.map_err(doing("checking the health of the database"))?;
+            let rows = self.check_rows::<(bool, bool)>(statement).await?;
             let (read_only, locked) = rows.first().copied().unwrap_or_default();
-            if let Some(checks) = self.checks.as_ref().filter(|_| read_only) {
+            if let Pools::Postgres { checks, .. } = &self.pools
+                && read_only
+            {
                 // The next check asks whichever server a new connection leads to.
                 checks.renew();
             }
-            let read_only = read_only.then_some(WriteFault::ReadOnly);
-            let write_fault = match read_only {
-                Some(fault) => Some(fault),
-                None => self.write_fault().await,
-            };
+            let write_fault = if read_only { Some(WriteFault::ReadOnly) } else { self.write_fault().await };
             Ok((locked, write_fault))
         };
-        let (locked, write_fault) =
-            timeout(CHECK_TIMEOUT, checks).await.unwrap_or(Err(DatabaseError::Silent))?;
+        let checked = timeout(CHECK_TIMEOUT, checks).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let (locked, write_fault) = checked.map_err(doing("checking the health of the database"))?;
         let standing = timeout(CHECK_TIMEOUT, migrations::standing(self)).await;
         let migrated = match standing {
             Ok(Ok(standing)) => Some(matches!(standing, Standing::Ours | Standing::Newer(_))),

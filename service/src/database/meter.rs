@@ -72,9 +72,7 @@ impl Watch<'_> {
         self.meter.note(self.operation, error, since.elapsed().as_secs_f64());
         done
     }
-}
 
-impl Watch<'_> {
     /// Ends with the outcome of a statement that served several requests at once and was measured once for all.
     pub(crate) fn shared<T>(
         self,
@@ -244,6 +242,10 @@ impl Meter {
     /// Records the state of the pool. A stranded permit is a defect: alert on it.
     #[expect(clippy::cast_precision_loss, reason = "counts that are shown")]
     pub(super) fn record(&self, pool: &PoolState) {
+        for (state, connections) in [("idle", pool.idle), ("used", self.used())] {
+            let help = "Database connections of the pool, by what they are doing.";
+            gauge("db_client_connection_count", help, &[("state", state.to_owned())], connections.into());
+        }
         let used = pool.max.saturating_sub(pool.available + pool.recovering + pool.stranded);
         for (state, permits) in [
             ("available", pool.available),
@@ -254,13 +256,13 @@ impl Meter {
             let help = "Permits for database connections, by their use.";
             gauge("titanic_db_connection_permits", help, &[("state", state.to_owned())], permits.into());
         }
-        let help = "Age of the oldest checkout of a database connection.";
-        gauge("titanic_db_oldest_checkout_seconds", help, &[], pool.oldest_checkout.as_secs_f64());
         for (reason, count) in [("silent", pool.discarded_silent), ("failed", pool.discarded_failed)] {
             let help = "Database connections that were closed before their time, by reason.";
             let reason = [("reason", reason.to_owned())];
             counter("titanic_db_connections_discarded_total", help, &reason, count);
         }
+        let help = "Age of the oldest checkout of a database connection.";
+        gauge("titanic_db_oldest_checkout_seconds", help, &[], pool.oldest_checkout.as_secs_f64());
         let help = "Requests that wait for a database connection.";
         gauge("db_client_connection_pending_requests", help, &[], self.pending() as f64);
         let help = "Database connections that may be open at most.";

@@ -11,7 +11,6 @@ use sqlx::migrate::Migrator;
 use super::connection::Pools;
 use super::error::doing;
 use super::statement::Statement;
-use super::versions::{Unfit, Versions};
 use super::{Database, DatabaseError};
 
 static SQLITE: LazyLock<Migrator> = LazyLock::new(|| tolerant(sqlx::migrate!("migrations/sqlite")));
@@ -32,9 +31,9 @@ pub(crate) enum Standing {
     /// The tables are those of this version.
     Ours,
     /// A newer version has applied all that we know, and these.
-    Newer(Versions),
-    /// The tables come from a program with another history.
-    Unfit(Unfit),
+    Newer(String),
+    /// The tables come from a program with another history, for this reason.
+    Unfit(String),
 }
 
 /// Applies missing migrations, and returns the state after that. Unusable tables are left as they are.
@@ -52,8 +51,10 @@ pub(super) async fn migrate(db: &Database, url: &str) -> Result<Standing, Databa
 /// Compares the tables with this version. A database without any is behind.
 pub(super) async fn standing(db: &Database) -> Result<Standing, sqlx::Error> {
     let (known, there) = match &db.pools {
-        Pools::Sqlite(_) => (&*SQLITE, "select count(*) from sqlite_master where name = '_sqlx_migrations'"),
-        Pools::Postgres(..) => (&*POSTGRES, "select count(to_regclass('_sqlx_migrations'))"),
+        Pools::Sqlite { .. } => {
+            (&*SQLITE, "select count(*) from sqlite_master where name = '_sqlx_migrations'")
+        }
+        Pools::Postgres { .. } => (&*POSTGRES, "select count(to_regclass('_sqlx_migrations'))"),
     };
     let tables: Vec<(i64,)> = db.check_rows(Statement::begin(there)).await?;
     let applied: Vec<(i64, Vec<u8>)> = if tables.contains(&(0,)) {
@@ -71,8 +72,11 @@ fn compare(known: &[(i64, &[u8])], applied: &[(i64, Vec<u8>)]) -> Standing {
     let changed =
         |(version, checksum): &&(i64, Vec<u8>)| of(*version).is_some_and(|(_, ours)| ours != checksum);
     if let Some((version, _)) = applied.iter().find(changed) {
-        return Standing::Unfit(Unfit::Changed(*version));
+        return Standing::Unfit(format!(
+            "migration {version} was applied with another text than this version has for it"
+        ));
     }
+    let versions = |versions: &[i64]| versions.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
     let unknown: Vec<i64> =
         applied.iter().map(|(version, _)| *version).filter(|v| of(*v).is_none()).collect();
     let is_there = |version: i64| applied.iter().any(|(applied, _)| *applied == version);
@@ -81,11 +85,15 @@ fn compare(known: &[(i64, &[u8])], applied: &[(i64, Vec<u8>)]) -> Standing {
     match (unknown.first(), missing.is_empty()) {
         (None, true) => Standing::Ours,
         (None, false) => Standing::Behind,
-        (Some(_), false) => {
-            Standing::Unfit(Unfit::Apart { unknown: Versions(unknown), missing: Versions(missing) })
-        }
-        (Some(first), true) if Some(*first) < newest => Standing::Unfit(Unfit::Between(*first)),
-        (Some(_), true) => Standing::Newer(Versions(unknown)),
+        (Some(_), false) => Standing::Unfit(format!(
+            "they have the unknown migrations {} and lack {}, which this version needs",
+            versions(&unknown),
+            versions(&missing)
+        )),
+        (Some(first), true) if Some(*first) < newest => Standing::Unfit(format!(
+            "migration {first} is unknown and is older than the newest of this version"
+        )),
+        (Some(_), true) => Standing::Newer(versions(&unknown)),
     }
 }
 
@@ -107,7 +115,7 @@ mod tests {
         assert_eq!(stand(&[(1, "a"), (2, "b")]), Standing::Behind);
         assert_eq!(stand(&[(1, "a"), (2, "b"), (4, "d")]), Standing::Ours);
         let newer = stand(&[(1, "a"), (2, "b"), (4, "d"), (5, "?"), (7, "?")]);
-        assert_eq!(newer, Standing::Newer(Versions(vec![5, 7])));
+        assert_eq!(newer, Standing::Newer(String::from("5, 7")));
         for (applied, why) in [
             (
                 &[(1, "a"), (2, "x"), (4, "d"), (5, "?")][..],
@@ -123,7 +131,7 @@ mod tests {
             ),
         ] {
             let Standing::Unfit(unfit) = stand(applied) else { panic!("{:?}", stand(applied)) };
-            assert_eq!(unfit.to_string(), why);
+            assert_eq!(unfit, why);
         }
     }
 }

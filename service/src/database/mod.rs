@@ -15,7 +15,6 @@ mod migrations;
 mod pool;
 mod pool_state;
 mod statement;
-mod versions;
 
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -28,15 +27,15 @@ use sqlx::{ConnectOptions as _, Connection as _, Postgres, Sqlite};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use self::connection::Pools;
+use self::connection::{Connection, Pools};
 use self::meter::{AdmissionPermit, Meter};
 use self::migrations::Standing;
 use self::pool::{Bounds, Pool};
 use crate::config::{DatabaseUrl, Pooling};
-use crate::telemetry::metrics::gauge;
 
+pub(crate) use self::backend::Readable;
 pub(crate) use self::columns::{Key, Moment};
-pub(crate) use self::connection::{Purpose, Readable, Tx, readable};
+pub(crate) use self::connection::{Purpose, Tx, readable};
 pub(crate) use self::error::doing;
 pub use self::error::{DatabaseError, WriteFault};
 pub use self::health::Health;
@@ -70,8 +69,8 @@ const POSTGRES_BOUNDS: Bounds = Bounds {
     // One second more than `statement_timeout`, so that the server's own error comes first.
     statement: Duration::from_secs(6),
     recovery: Duration::from_secs(1),
-    idle: Some(Duration::from_secs(600)),
-    lifetime: Some(Duration::from_secs(1800)),
+    idle: Duration::from_secs(600),
+    lifetime: Duration::from_secs(1800),
 };
 
 /// The bounds of connections to SQLite. A file does not fall silent, and an interrupted statement runs to its end.
@@ -82,8 +81,8 @@ const SQLITE_BOUNDS: Bounds = Bounds {
     trusted: Duration::MAX,
     statement: Duration::from_secs(30),
     recovery: Duration::from_secs(30),
-    idle: Some(Duration::from_secs(600)),
-    lifetime: Some(Duration::from_secs(1800)),
+    idle: Duration::from_secs(600),
+    lifetime: Duration::from_secs(1800),
 };
 
 /// The purpose for which a database is opened.
@@ -106,23 +105,10 @@ pub(crate) enum Login {
     Password(String),
 }
 
-/// Connections by their use.
-#[derive(Debug, Clone, Copy)]
-pub struct PoolUse {
-    /// Idle connections.
-    pub idle: u32,
-    /// Connections in use.
-    pub used: u32,
-}
-
 /// A database and the metrics of its use. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Database {
     pools: Pools,
-    /// A connection of health checks, which must not wait behind requests. SQLite needs none: its statements are short.
-    checks: Option<Arc<Pool<Postgres>>>,
-    /// The turn of writers of SQLite, which has one at a time. They wait for it without a connection, which readers need.
-    writers: Option<Arc<Semaphore>>,
     meter: Arc<Meter>,
 }
 
@@ -149,17 +135,27 @@ impl Database {
         } else {
             migrations::migrate(&database, &url).await?
         };
-        match (standing, opening) {
-            (Standing::Unfit(unfit), _) => return Err(DatabaseError::Unfit { url, unfit }),
-            (Standing::Behind, _) => return Err(DatabaseError::Behind { url }),
-            (Standing::Newer(unknown), Opening::Serve) => tracing::warn!(
-                migrations.unknown = %unknown,
-                "the tables are of a newer version; its additions are left alone"
+        let state = match standing {
+            Standing::Ours => return Ok(database),
+            Standing::Newer(unknown) if opening == Opening::Serve => {
+                tracing::warn!(
+                    migrations.unknown = unknown,
+                    "the tables are of a newer version; its additions are left alone"
+                );
+                return Ok(database);
+            }
+            Standing::Newer(unknown) => format!(
+                "has the tables of a newer version (migrations {unknown} are unknown to this one): a backup or a restore \
+                 would lose what that one added, so take the newer `titanic` for it"
             ),
-            (Standing::Newer(unknown), _) => return Err(DatabaseError::Newer { url, unknown }),
-            (Standing::Ours, _) => {}
-        }
-        Ok(database)
+            Standing::Behind => {
+                String::from("lacks tables of this version; start the service once to bring them up to date")
+            }
+            Standing::Unfit(reason) => {
+                format!("has tables that this version cannot use: {reason}; it was left as it is")
+            }
+        };
+        Err(DatabaseError::Tables { url, state })
     }
 
     async fn sqlite(url: &DatabaseUrl, max: u32, may_create: bool) -> Result<Self, DatabaseError> {
@@ -178,15 +174,14 @@ impl Database {
             .disable_statement_logging();
         // A database in memory ends with its last connection, and shares locks among several: it gets exactly one.
         let (bounds, max) = if in_memory {
-            (Bounds { idle: None, lifetime: None, ..SQLITE_BOUNDS }, 1)
+            (Bounds { idle: Duration::MAX, lifetime: Duration::MAX, ..SQLITE_BOUNDS }, 1)
         } else {
             (SQLITE_BOUNDS, max)
         };
         let pool = Pool::<Sqlite>::new(options, bounds, max).map_err(open)?;
         pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
         let meter = Arc::new(Meter::new("sqlite", max));
-        let writers = Some(Arc::new(Semaphore::new(1)));
-        Ok(Self { pools: Pools::Sqlite(pool), checks: None, writers, meter })
+        Ok(Self { pools: Pools::Sqlite { pool, writers: Arc::new(Semaphore::new(1)) }, meter })
     }
 
     async fn postgres(url: &DatabaseUrl, pooling: Pooling, max: u32) -> Result<Self, DatabaseError> {
@@ -196,40 +191,28 @@ impl Database {
         let options = postgres_options(url, pooling).map_err(open)?;
         let pool = Pool::<Postgres>::new(options.clone(), POSTGRES_BOUNDS, max).map_err(open)?;
         pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
-        let checks = Some(Pool::new(options, POSTGRES_BOUNDS, 1).map_err(open)?);
-        Ok(Self {
-            pools: Pools::Postgres(pool, pooling),
-            checks,
-            writers: None,
-            meter: Arc::new(Meter::new("postgresql", max)),
-        })
+        let checks = Pool::new(options, POSTGRES_BOUNDS, 1).map_err(open)?;
+        let meter = Arc::new(Meter::new("postgresql", max));
+        Ok(Self { pools: Pools::Postgres { pool, checks, pooling }, meter })
     }
 
     /// Applies missing migrations on a connection of their own, which has no limit for a statement.
     async fn run_migrations(&self, sqlite: &Migrator, postgres: &Migrator) -> Result<(), MigrateError> {
         match &self.pools {
-            Pools::Sqlite(pool) => {
+            Pools::Sqlite { pool, .. } => {
                 let mut pooled = pool.checkout().await?;
                 pooled.allow(BATCH_STATEMENT_LIMIT);
                 let connection = pooled.connection().ok_or(sqlx::Error::PoolClosed)?;
                 // A file does not fall silent, and a migration that is given up would leave half of it.
                 sqlite.run_direct(None, connection, false).await
             }
-            Pools::Postgres(pool, pooling) => {
+            Pools::Postgres { pool, .. } => {
                 let options = pool.options();
                 let mut connection = timeout(FIRST_CONNECT_TIMEOUT, options.connect())
                     .await
                     .unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
-                let migrated = timeout(BATCH_STATEMENT_LIMIT, async {
-                    match pooling {
-                        Pooling::Session => {
-                            sqlx::raw_sql("set statement_timeout = 0").execute(&mut connection).await?;
-                            postgres.run_direct(None, &mut connection, false).await
-                        }
-                        Pooling::Transaction => migrate_in_transaction(postgres, &mut connection).await,
-                    }
-                })
-                .await;
+                let migrated =
+                    timeout(BATCH_STATEMENT_LIMIT, migrate_in_transaction(postgres, &mut connection)).await;
                 let _closed_or_cut = timeout(FIRST_CONNECT_TIMEOUT, connection.close()).await;
                 migrated.unwrap_or(Err(MigrateError::Execute(sqlx::Error::PoolTimedOut)))
             }
@@ -238,11 +221,11 @@ impl Database {
 
     /// Runs a statement of a health check, which must not wait behind requests.
     async fn check_rows<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
-        let connection = match (&self.checks, &self.pools) {
-            (Some(pool), Pools::Postgres(_, pooling)) => {
-                connection::Connection::Postgres(pool.checkout().await?, *pooling)
+        let connection = match &self.pools {
+            Pools::Sqlite { .. } => self.pools.connection().await?,
+            Pools::Postgres { checks, pooling, .. } => {
+                Connection::Postgres(checks.checkout().await?, *pooling)
             }
-            _ => self.pools.connection().await?,
         };
         connection.rows(statement).await
     }
@@ -250,21 +233,15 @@ impl Database {
     /// Returns whether this is PostgreSQL; else it is SQLite.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
-        matches!(self.pools, Pools::Postgres(..))
-    }
-
-    /// Returns the connections by their use.
-    #[must_use]
-    pub fn pool_use(&self) -> PoolUse {
-        PoolUse { idle: self.pool_state().idle, used: self.meter.used() }
+        matches!(self.pools, Pools::Postgres { .. })
     }
 
     /// Returns the state of the pool.
     #[must_use]
     pub fn pool_state(&self) -> PoolState {
         match &self.pools {
-            Pools::Sqlite(pool) => pool.state_now(),
-            Pools::Postgres(pool, _) => pool.state_now(),
+            Pools::Sqlite { pool, .. } => pool.state_now(),
+            Pools::Postgres { pool, .. } => pool.state_now(),
         }
     }
 
@@ -280,11 +257,6 @@ impl Database {
 
     /// Records the present state of the connections.
     pub(crate) fn record(&self) {
-        let PoolUse { idle, used } = self.pool_use();
-        for (state, connections) in [("idle", idle), ("used", used)] {
-            let help = "Database connections of the pool, by what they are doing.";
-            gauge("db_client_connection_count", help, &[("state", state.to_owned())], connections.into());
-        }
         self.meter.record(&self.pool_state());
     }
 
@@ -295,8 +267,8 @@ impl Database {
 
     /// Changes the login of new connections to PostgreSQL. Open ones stay until they are too old.
     pub(crate) fn change_login(&self, login: &Login) {
-        let Pools::Postgres(pool, _) = &self.pools else { return };
-        for pool in [Some(pool), self.checks.as_ref()].into_iter().flatten() {
+        let Pools::Postgres { pool, checks, .. } = &self.pools else { return };
+        for pool in [pool, checks] {
             pool.change_options(|options| match login {
                 Login::User(user) => options.username(user),
                 Login::Password(password) => options.password(password),
@@ -307,9 +279,9 @@ impl Database {
     /// Changes the URL of new connections. Another server or database needs a restart: until the last open connection is
     /// too old, changes would go to both. Returns what was expected of a URL that cannot be used.
     pub(crate) fn change_url(&self, url: &DatabaseUrl) -> Result<(), String> {
-        let (pool, pooling) = match &self.pools {
-            Pools::Postgres(pool, pooling) => (pool, pooling),
-            Pools::Sqlite(pool) => {
+        let (pool, checks, pooling) = match &self.pools {
+            Pools::Postgres { pool, checks, pooling } => (pool, checks, *pooling),
+            Pools::Sqlite { pool, .. } => {
                 let new = SqliteConnectOptions::from_str(url.expose()).ok().filter(|_| !url.is_postgres());
                 let same = new.is_some_and(|new| new.get_filename() == pool.options().get_filename());
                 let expected = || String::from("a URL of the same file: another one needs a restart");
@@ -320,11 +292,11 @@ impl Database {
             let (host, socket) = (options.get_host().to_owned(), options.get_socket().cloned());
             (host, socket, options.get_port(), options.get_database().map(str::to_owned))
         };
-        let new = postgres_options(url, *pooling).ok().filter(|_| url.is_postgres());
+        let new = postgres_options(url, pooling).ok().filter(|_| url.is_postgres());
         let new = new.filter(|new| place(new) == place(&pool.options()));
         let expected = || String::from("a URL of the same server and database: others need a restart");
         let new = new.ok_or_else(expected)?;
-        for pool in [Some(pool), self.checks.as_ref()].into_iter().flatten() {
+        for pool in [pool, checks] {
             pool.change_options(|_| new.clone());
         }
         Ok(())
@@ -334,22 +306,21 @@ impl Database {
     pub fn maintain(&self) {
         self.meter.recorder().upkeep();
         match &self.pools {
-            Pools::Sqlite(pool) => pool.close_expired(),
-            Pools::Postgres(pool, _) => pool.close_expired(),
-        }
-        if let Some(checks) = &self.checks {
-            checks.close_expired();
+            Pools::Sqlite { pool, .. } => pool.close_expired(),
+            Pools::Postgres { pool, checks, .. } => {
+                pool.close_expired();
+                checks.close_expired();
+            }
         }
     }
 
     /// Waits for running statements, within a limit, and closes all connections.
     pub async fn close(&self) {
         match &self.pools {
-            Pools::Sqlite(pool) => pool.close().await,
-            Pools::Postgres(pool, _) => pool.close().await,
-        }
-        if let Some(checks) = &self.checks {
-            checks.close().await;
+            Pools::Sqlite { pool, .. } => pool.close().await,
+            Pools::Postgres { pool, checks, .. } => {
+                futures_util::join!(pool.close(), checks.close());
+            }
         }
     }
 }
@@ -374,12 +345,12 @@ fn postgres_options(url: &DatabaseUrl, pooling: Pooling) -> Result<PgConnectOpti
     })
 }
 
-/// The lock of migrations behind a pooler, for as long as their transaction.
+/// The lock of migrations, for as long as their transaction.
 const LOCK_MIGRATIONS: &str = "set local statement_timeout = 0; set local lock_timeout = 0; deallocate all; \
      select pg_advisory_xact_lock(20260414)";
 
-/// Applies migrations behind a pooler: all in one transaction, because the pooler may change the session after it. A
-/// session would keep the statements that sqlx prepares, and refuse those of the next process, which have the same names.
+/// Applies migrations to PostgreSQL: all in one transaction, because a pooler in front may change the session after it. Its
+/// sessions would keep the statements that sqlx prepares, and refuse those of the next process, which have the same names.
 async fn migrate_in_transaction(
     migrator: &Migrator,
     connection: &mut sqlx::PgConnection,

@@ -24,12 +24,15 @@ use deadpool::Runtime;
 use deadpool::managed::{self, Object, ObjectId, PoolError, QueueMode, Timeouts};
 use sqlx::{Connection as _, Database};
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::backend::{Backend, Options};
+use super::backend::{Backend, Options, Readable};
 use super::connector::{Connector, Opened};
+use super::error::{has_become_read_only, has_no_connection_left, is_lost};
 use super::pool_state::PoolState;
+use super::statement::Statement;
 
 /// The time limits of a pool.
 #[derive(Debug, Clone, Copy)]
@@ -48,9 +51,9 @@ pub(super) struct Bounds {
     /// Time limit for the recovery of a connection that was dropped in the middle.
     pub(super) recovery: Duration,
     /// Idle time after which a connection is closed; never where the database ends with its last connection.
-    pub(super) idle: Option<Duration>,
+    pub(super) idle: Duration,
     /// Age after which a connection is closed.
-    pub(super) lifetime: Option<Duration>,
+    pub(super) lifetime: Duration,
 }
 
 /// Time limit for closing a connection in good order, and for waiting until all are returned at the end.
@@ -69,7 +72,8 @@ pub(super) struct Pool<B: Backend> {
     max: u32,
     /// The start of each checkout; `None` for one without a limit.
     checkouts: Mutex<HashMap<ObjectId, Option<Instant>>>,
-    returned: Notify,
+    /// Counts the checkouts at the end, which waits for them.
+    checked_out: TaskTracker,
     /// Idle connections that were used before are pinged first.
     suspected: Mutex<Option<Instant>>,
     /// Connections that were opened before are closed when they come back.
@@ -83,6 +87,7 @@ pub(super) struct Pool<B: Backend> {
 struct Checkout<B: Backend> {
     pool: Arc<Pool<B>>,
     id: ObjectId,
+    _counted: TaskTrackerToken,
 }
 
 /// A connection that is checked out. Dropped, it goes back to the pool: at once if its last statement succeeded, else
@@ -143,7 +148,7 @@ impl<B: Backend> Pool<B> {
             bounds,
             max,
             checkouts: Mutex::default(),
-            returned: Notify::new(),
+            checked_out: TaskTracker::new(),
             suspected: Mutex::default(),
             renewed: Mutex::default(),
             recovering: AtomicU32::new(0),
@@ -179,13 +184,14 @@ impl<B: Backend> Pool<B> {
             let object = match self.connections.get().await {
                 Ok(object) => object,
                 // Another of our connections may become idle, or another client may leave.
-                Err(PoolError::Backend(error)) if B::has_no_connection_left(&error) => {
+                Err(PoolError::Backend(error)) if has_no_connection_left(&error) => {
                     sleep(RETRY).await;
                     continue;
                 }
                 Err(error) => return Err(error_of(error)),
             };
-            let checkout = Checkout { pool: Arc::clone(self), id: Object::id(&object) };
+            let (id, _counted) = (Object::id(&object), self.checked_out.token());
+            let checkout = Checkout { pool: Arc::clone(self), id, _counted };
             self.checkouts().insert(checkout.id, Some(Instant::now()));
             let used = object.used;
             let (condition, statement_limit) = (Condition::Clean, self.bounds.statement);
@@ -220,12 +226,10 @@ impl<B: Backend> Pool<B> {
     /// Closes connections that are too old or were idle for too long.
     pub(super) fn close_expired(&self) {
         let Bounds { idle, lifetime, .. } = self.bounds;
-        let is_over =
-            |since: Instant, limit: Option<Duration>| limit.is_some_and(|limit| since.elapsed() >= limit);
         let expired =
-            self.connections.retain(|one, _| !is_over(one.used, idle) && !is_over(one.opened, lifetime));
+            self.connections.retain(|one, _| one.used.elapsed() < idle && one.opened.elapsed() < lifetime);
         expired.removed.into_iter().for_each(close_in_background::<B>);
-        self.connections.manager().close_unused(idle.unwrap_or(Duration::MAX));
+        self.connections.manager().close_unused(idle);
     }
 
     /// Refuses new checkouts, waits for the connections in use, and closes all, each step within a limit.
@@ -233,16 +237,8 @@ impl<B: Backend> Pool<B> {
         let idle = self.connections.retain(|_, _| false).removed;
         self.connections.close();
         self.connections.manager().close_unused(Duration::ZERO);
-        let all_returned = async {
-            loop {
-                let returned = self.returned.notified();
-                if self.checkouts().is_empty() {
-                    return;
-                }
-                returned.await;
-            }
-        };
-        if timeout(CLOSE_TIMEOUT, all_returned).await.is_err() {
+        self.checked_out.close();
+        if timeout(CLOSE_TIMEOUT, self.checked_out.wait()).await.is_err() {
             tracing::warn!("database connections are still in use and are cut");
         }
         let closing = idle.into_iter().map(|one| timeout(CLOSE_TIMEOUT, one.connection.close()));
@@ -276,9 +272,6 @@ impl<B: Backend> Pool<B> {
 impl<B: Backend> Drop for Checkout<B> {
     fn drop(&mut self) {
         self.pool.checkouts().remove(&self.id);
-        if self.pool.connections.is_closed() {
-            self.pool.returned.notify_waiters();
-        }
     }
 }
 
@@ -286,7 +279,7 @@ impl<B: Backend> CheckedOut<B> {
     fn check_in(mut self) {
         let pool = &self.checkout.pool;
         let opened = self.object.opened;
-        let is_old = pool.bounds.lifetime.is_some_and(|limit| opened.elapsed() >= limit)
+        let is_old = opened.elapsed() >= pool.bounds.lifetime
             || locked(&pool.renewed).is_some_and(|renewed| opened < renewed);
         if is_old || pool.connections.is_closed() {
             close_in_background::<B>(Object::take(self.object));
@@ -303,7 +296,15 @@ impl<B: Backend> CheckedOut<B> {
     async fn recover(mut self) {
         let pool = Arc::clone(&self.checkout.pool);
         pool.recovering.fetch_add(1, Ordering::Relaxed);
-        let recovery = B::recover(&mut self.object.connection, self.in_transaction);
+        let connection = &mut self.object.connection;
+        let recovery = async {
+            if self.in_transaction {
+                // SQLite rolls back by itself after some errors, such as a full disk. Then there is nothing to roll back.
+                let _rolled_back_already = B::execute_raw(connection, "rollback").await;
+            }
+            // Reads the rest of an interrupted statement first.
+            connection.ping().await
+        };
         let recovered = timeout(pool.bounds.recovery, recovery).await;
         pool.recovering.fetch_sub(1, Ordering::Relaxed);
         match recovered {
@@ -363,20 +364,25 @@ impl<B: Backend> Pooled<B> {
             }
             return Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
         };
-        if done.as_ref().is_err_and(B::has_become_read_only) {
+        if done.as_ref().is_err_and(has_become_read_only) {
             out.checkout.pool.renew();
         }
         out.condition = match &done {
             Ok(_) => Condition::Clean,
-            Err(
-                sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::Protocol(_)
-                | sqlx::Error::WorkerCrashed,
-            ) => Condition::Broken,
+            Err(error) if is_lost(error) => Condition::Broken,
             Err(_) => Condition::Unknown,
         };
         done
+    }
+
+    /// Runs a statement and returns its rows.
+    pub(super) async fn rows<R: Readable>(&mut self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+        self.run(async |connection| B::rows(connection, statement).await).await
+    }
+
+    /// Runs a statement and returns the number of changed rows.
+    pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
+        self.run(async |connection| B::execute(connection, statement).await).await
     }
 
     /// Returns the connection for work that knows its own limits. It is checked when it is returned.

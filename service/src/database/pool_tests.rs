@@ -7,7 +7,7 @@ use super::super::{ACQUIRE_TIMEOUT, SQLITE_BOUNDS};
 use super::*;
 use deadpool::managed::Manager as _;
 
-const QUICK: Bounds = Bounds { idle: None, lifetime: None, ..SQLITE_BOUNDS };
+const QUICK: Bounds = Bounds { idle: Duration::MAX, lifetime: Duration::MAX, ..SQLITE_BOUNDS };
 
 async fn pool_of(max: u32, bounds: Bounds) -> Arc<Pool<Sqlite>> {
     let pool = Pool::new(SqliteConnectOptions::from_str("sqlite::memory:").unwrap(), bounds, max).unwrap();
@@ -92,7 +92,7 @@ async fn who_gives_up_while_a_connection_is_made_leaves_it_to_the_next() {
         let since = Instant::now();
         let opened = connector.create().await.unwrap();
         assert!(opened.opened.elapsed() <= since.elapsed());
-        assert_eq!(connector.unused(), (0, 0), "one attempt served both");
+        assert_eq!(connector.unused(), 0, "one attempt served both");
     }
 }
 
@@ -134,10 +134,10 @@ async fn a_checkout_waits_for_a_permit_and_stops_waiting_at_its_limit() {
 
 #[tokio::test]
 async fn old_connections_are_closed_in_use_and_when_idle() {
-    let pool = pool_of(2, Bounds { lifetime: Some(Duration::ZERO), ..QUICK }).await;
+    let pool = pool_of(2, Bounds { lifetime: Duration::ZERO, ..QUICK }).await;
     select(pool.checkout().await.unwrap(), "select 1").await.unwrap();
     assert_eq!(counts(&pool), (0, 2));
-    let pool = pool_of(2, Bounds { idle: Some(Duration::ZERO), ..QUICK }).await;
+    let pool = pool_of(2, Bounds { idle: Duration::ZERO, ..QUICK }).await;
     assert_eq!(pool.state_now().idle, 1);
     pool.close_expired();
     assert_eq!(counts(&pool), (0, 2));

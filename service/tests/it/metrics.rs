@@ -42,7 +42,7 @@ async fn requests_are_measured_by_their_route_in_classic_buckets() {
 async fn series_exist_before_the_first_request() {
     let app = App::new().await;
     // The pool takes a connection back in a task of its own.
-    until("the connection is idle", async || (app.database.pool_use().idle == 1).then_some(())).await;
+    until("the connection is idle", async || (app.database.pool_state().idle == 1).then_some(())).await;
     let metrics = app.metrics().await;
     for (method, route, status) in
         titanic::api::routes().into_iter().map(|(route, method, status)| (method, route, status))
