@@ -8,26 +8,15 @@ use axum::http::{HeaderMap, HeaderName, StatusCode};
 use super::error::Problem;
 use crate::fields::FieldError;
 
-/// The states under which a request shall be carried out.
+/// The states under which a request shall be carried out, as entity tags or [`ANY`].
 #[derive(Debug, Default)]
 pub(crate) struct Precondition {
-    only: Option<Tags>,
-    unless: Option<Tags>,
+    only: Option<Vec<String>>,
+    unless: Option<Vec<String>>,
 }
 
-#[derive(Debug)]
-enum Tags {
-    Any,
-    These(Vec<Tag>),
-}
-
-#[derive(Debug, PartialEq, Eq)]
-struct Tag {
-    weak: bool,
-    /// The tag with its quotes.
-    opaque: String,
-}
-
+/// Any state in which the resource exists.
+const ANY: &str = "*";
 /// Enough for every state a client could have cached, and little enough to compare.
 const MOST_TAGS: usize = 32;
 
@@ -52,13 +41,13 @@ impl Precondition {
     /// Returns whether the client has this state already, which spares it the answer.
     pub(crate) fn has(&self, tag: &str) -> bool {
         // Reading compares weakly: a cache on the way may have made the tag weak.
-        self.unless.as_ref().is_some_and(|tags| tags.include(tag, |_| true))
+        self.unless.as_ref().is_some_and(|tags| tags.iter().any(|given| given == ANY || opaque(given) == tag))
     }
 
     /// Returns whether the state is one that may be read or changed.
     pub(crate) fn admits(&self, tag: &str) -> Result<(), Problem> {
         let Some(tags) = &self.only else { return Ok(()) };
-        if tags.include(tag, |tag| !tag.weak) {
+        if tags.iter().any(|given| given == ANY || given == tag) {
             return Ok(());
         }
         Err(failed(&IF_MATCH, format!("the resource is now in state {tag}; read it again and decide anew")))
@@ -75,15 +64,6 @@ impl Precondition {
     }
 }
 
-impl Tags {
-    fn include(&self, ours: &str, may_count: impl Fn(&Tag) -> bool) -> bool {
-        match self {
-            Self::Any => true,
-            Self::These(tags) => tags.iter().any(|tag| tag.opaque == ours && may_count(tag)),
-        }
-    }
-}
-
 fn failed(header: &HeaderName, detail: String) -> Problem {
     let error = FieldError::new(header.as_str(), "does not hold");
     let title = "Precondition failed";
@@ -91,30 +71,28 @@ fn failed(header: &HeaderName, detail: String) -> Problem {
         .with_errors(vec![error])
 }
 
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>, Problem> {
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Vec<String>>, Problem> {
+    if !headers.contains_key(name) {
+        return Ok(None);
+    }
     let mut tags = Vec::new();
-    let mut given = false;
     for value in headers.get_all(name) {
-        given = true;
-        let text = value.to_str().map_err(|_| malformed(name))?.trim();
-        if text == "*" {
-            return Ok(Some(Tags::Any));
-        }
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            tags.push(tag(part).ok_or_else(|| malformed(name))?);
-        }
+        let parts = value.to_str().map_err(|_| malformed(name))?.split(',').map(str::trim);
+        tags.extend(parts.filter(|part| !part.is_empty()).map(str::to_owned));
     }
-    if given && (tags.is_empty() || tags.len() > MOST_TAGS) {
-        return Err(malformed(name));
-    }
-    Ok(given.then_some(Tags::These(tags)))
+    let are_tags = (1..=MOST_TAGS).contains(&tags.len()) && tags.iter().all(|tag| is_tag(tag));
+    if are_tags || tags == [ANY] { Ok(Some(tags)) } else { Err(malformed(name)) }
+}
+
+/// Returns a tag with its quotes, without the mark of a weak one.
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
 }
 
 /// Our own tags have no comma inside; one that has is not ours and may be refused.
-fn tag(text: &str) -> Option<Tag> {
-    let (weak, opaque) = text.strip_prefix("W/").map_or((false, text), |rest| (true, rest));
-    let inner = opaque.strip_prefix('"')?.strip_suffix('"')?;
-    (!inner.contains('"')).then(|| Tag { weak, opaque: opaque.to_owned() })
+fn is_tag(text: &str) -> bool {
+    let inner = opaque(text).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    inner.is_some_and(|inner| !inner.contains('"'))
 }
 
 fn malformed(name: &HeaderName) -> Problem {
