@@ -1,8 +1,7 @@
 //! API keys: a change needs a key with the right scope, and so does reading where anonymous reads are denied. Nothing is
 //! remembered between requests.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode, header};
 
 use super::Shared;
 use super::error::Problem;
@@ -26,7 +25,7 @@ macro_rules! permission {
         where
             $crate::http::Shared: axum::extract::FromRef<S>,
         {
-            type Rejection = $crate::http::access::Refusal;
+            type Rejection = $crate::http::error::Problem;
 
             async fn from_request_parts(
                 parts: &mut axum::http::request::Parts,
@@ -48,7 +47,7 @@ pub(super) fn secret(headers: &HeaderMap, most: usize) -> Option<&str> {
 }
 
 /// Checks that the key of a request has a scope, or that none is needed to read.
-pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, Refusal> {
+pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, Problem> {
     if scope.is_read() && shared.config.clients.anonymous_reads {
         return Ok(Holder(None));
     }
@@ -57,8 +56,7 @@ pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holde
         Keys::Open => return Ok(Holder(None)),
         Keys::Nobody => {
             let detail = "no API keys are configured (API_KEYS), so that nobody may change anything here";
-            let problem = Problem::new(StatusCode::FORBIDDEN, "read_only", "Read only", detail);
-            return Err(problem.into());
+            return Err(Problem::new(StatusCode::FORBIDDEN, "read_only", "Read only", detail));
         }
         Keys::Required(_) => {}
     }
@@ -77,43 +75,7 @@ pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holde
 }
 
 /// Adds the challenge of RFC 6750. A request without a token gets no error code.
-fn challenged(problem: Problem, error: Option<&str>, scope: Scope) -> Refusal {
+fn challenged(problem: Problem, error: Option<&str>, scope: Scope) -> Problem {
     let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
-    let challenge = format!("Bearer realm=\"titanic\"{error}, scope=\"{}\"", scope.as_str());
-    Refusal::challenged(problem, &challenge)
-}
-
-/// A refusal with its challenge.
-#[derive(Debug)]
-pub struct Refusal {
-    problem: Box<Problem>,
-    challenge: Option<HeaderValue>,
-}
-
-impl From<Problem> for Refusal {
-    fn from(problem: Problem) -> Self {
-        Self { problem: Box::new(problem), challenge: None }
-    }
-}
-
-impl Refusal {
-    /// Creates a refusal that says what would do.
-    pub(super) fn challenged(problem: Problem, challenge: &str) -> Self {
-        Self { challenge: HeaderValue::from_str(challenge).ok(), ..problem.into() }
-    }
-
-    /// Returns the code of the problem.
-    pub(super) fn code(&self) -> &'static str {
-        self.problem.code()
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let mut response = self.problem.into_response();
-        if let Some(challenge) = self.challenge {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
-        response
-    }
+    problem.challenge(&format!("Bearer realm=\"titanic\"{error}, scope=\"{}\"", scope.as_str()))
 }

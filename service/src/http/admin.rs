@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Shared;
-use super::access::{Refusal, secret};
+use super::access::secret;
 use super::client::PeerAddress;
 use super::error::Problem;
 use super::extract::JsonObject;
@@ -120,7 +120,7 @@ async fn admit_to_drills(state: State<Shared>, request: Request, next: Next) -> 
         let detail = "faults are refused because ENVIRONMENT is production";
         let title = "Fault injection forbidden";
         let problem = Problem::new(StatusCode::FORBIDDEN, "faults_forbidden", title, detail);
-        return turn_away(problem.into(), &request);
+        return turn_away(problem, &request);
     }
     admit(state, request, next).await
 }
@@ -131,23 +131,23 @@ async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Re
         let detail = "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection and the log level on";
         let title = "Operator endpoints disabled";
         let problem = Problem::new(StatusCode::NOT_FOUND, "faults_disabled", title, detail);
-        return turn_away(problem.into(), &request);
+        return turn_away(problem, &request);
     };
     if secret(request.headers(), MOST_BYTES).is_some_and(|offered| token.admits(offered)) {
         return next.run(request).await;
     }
     let detail = "send `Authorization: Bearer <ADMIN_TOKEN>`";
     let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail);
-    turn_away(Refusal::challenged(problem, "Bearer realm=\"operators\""), &request)
+    turn_away(problem.challenge("Bearer realm=\"operators\""), &request)
 }
 
 /// The longest `Authorization` that is looked at.
 const MOST_BYTES: usize = 4200;
 
 /// Logs and refuses the request of somebody who is no operator.
-fn turn_away(refusal: Refusal, request: &Request) -> Response {
+fn turn_away(problem: Problem, request: &Request) -> Response {
     let peer = request.extensions().get::<PeerAddress>().map(|PeerAddress(peer)| *peer);
     let peer = peer.map(tracing::field::display);
-    tracing::warn!(peer, method = %request.method(), reason = refusal.code(), "an operator was turned away");
-    refusal.into_response()
+    tracing::warn!(peer, method = %request.method(), reason = problem.code(), "an operator was turned away");
+    problem.into_response()
 }

@@ -14,8 +14,7 @@ use serde::Serialize;
 use crate::database::{DatabaseError, WriteFault};
 use crate::fields::FieldError;
 
-/// The media type of every error.
-pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Something that went wrong with a request.
 #[derive(Debug, Clone)]
@@ -23,9 +22,10 @@ pub struct Problem {
     status: StatusCode,
     code: &'static str,
     title: &'static str,
-    detail: String,
+    detail: Box<str>,
     errors: Vec<FieldError>,
     retry_after_seconds: Option<u32>,
+    challenge: Option<Box<str>>,
     /// The internal cause. Logged, never sent.
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
@@ -53,38 +53,40 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        let (detail, errors) = (detail.into(), Vec::new());
-        Self { status, code, title, detail, errors, retry_after_seconds: None, cause: None }
+        let (detail, errors) = (detail.into().into_boxed_str(), Vec::new());
+        let (retry_after_seconds, challenge, cause) = (None, None, None);
+        Self { status, code, title, detail, errors, retry_after_seconds, challenge, cause }
     }
 
     /// Values of a body that cannot be used.
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", "Invalid fields", sentence(&errors))
-            .with_errors(errors)
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self { status, ..Self::bad_request("invalid_fields", "Invalid fields", errors) }
     }
 
     /// Query parameters that cannot be used.
     #[must_use]
     pub fn bad_query(errors: Vec<FieldError>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_query", "Invalid query parameters", sentence(&errors))
-            .with_errors(errors)
+        Self::bad_request("invalid_query", "Invalid query parameters", errors)
     }
 
     /// A path segment that cannot be used.
     #[must_use]
     pub fn bad_path(error: FieldError) -> Self {
-        let errors = vec![error];
-        Self::new(StatusCode::BAD_REQUEST, "invalid_path", "Invalid path parameter", sentence(&errors))
-            .with_errors(errors)
+        Self::bad_request("invalid_path", "Invalid path parameter", vec![error])
     }
 
     /// A header that cannot be used.
     #[must_use]
     pub fn bad_header(error: FieldError) -> Self {
-        let errors = vec![error];
-        Self::new(StatusCode::BAD_REQUEST, "invalid_header", "Invalid header", sentence(&errors))
-            .with_errors(errors)
+        Self::bad_request("invalid_header", "Invalid header", vec![error])
+    }
+
+    fn bad_request(code: &'static str, title: &'static str, errors: Vec<FieldError>) -> Self {
+        let named = errors.iter().take(8).map(|error| format!("`{}` {}", error.field, error.detail));
+        let detail = named.collect::<Vec<_>>().join("; ");
+        Self::new(StatusCode::BAD_REQUEST, code, title, detail).with_errors(errors)
     }
 
     /// A body that did not come in time.
@@ -121,6 +123,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// Sets the `WWW-Authenticate` header.
+    #[must_use]
+    pub fn challenge(mut self, challenge: &str) -> Self {
+        self.challenge = Some(challenge.into());
         self
     }
 
@@ -173,19 +182,15 @@ impl Problem {
     /// Returns the chain of internal causes, if there is one.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
-        let mut link: Option<&dyn std::error::Error> = Some(self.cause.as_deref()?);
-        let mut chain = Vec::new();
-        while let Some(error) = link {
-            chain.push(error.to_string());
-            link = error.source();
-        }
-        Some(chain.join(": "))
+        let first: &dyn std::error::Error = self.cause.as_deref()?;
+        let chain = std::iter::successors(Some(first), |error| error.source());
+        Some(chain.map(ToString::to_string).collect::<Vec<_>>().join(": "))
     }
 
     /// Rewrites the part that belongs to this request.
     #[must_use]
     pub fn with_detail(mut self, rewrite: impl FnOnce(&str) -> String) -> Self {
-        self.detail = rewrite(&self.detail);
+        self.detail = rewrite(&self.detail).into();
         self
     }
 
@@ -217,9 +222,8 @@ impl Problem {
         &self.detail
     }
 
-    /// The problem as JSON, about one request.
-    #[must_use]
-    pub fn body(&self, path: &str, request_id: Option<&str>) -> Vec<u8> {
+    /// Writes the problem into its response, about one request.
+    pub fn write(&self, response: &mut Response, path: &str, request_id: Option<&str>) {
         let body = Body {
             r#type: format!("urn:titanic:problem:{}", self.code.replace('_', "-")),
             title: self.title,
@@ -231,14 +235,12 @@ impl Problem {
             errors: &self.errors,
         };
         // Text and numbers only: this cannot fail, and an empty body would still carry the status.
-        serde_json::to_vec(&body).unwrap_or_default()
+        *response.body_mut() = serde_json::to_vec(&body).unwrap_or_default().into();
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-}
-
-fn sentence(errors: &[FieldError]) -> String {
-    let named: Vec<_> =
-        errors.iter().take(8).map(|error| format!("`{}` {}", error.field, error.detail)).collect();
-    named.join("; ")
 }
 
 impl From<DatabaseError> for Problem {
@@ -274,6 +276,9 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(challenge) = self.challenge.as_ref().and_then(|it| HeaderValue::from_str(it).ok()) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if self.status == StatusCode::REQUEST_TIMEOUT {
             // The rest of the body may still come: what follows is no request.
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -287,17 +292,20 @@ impl IntoResponse for Problem {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_problem_tells_the_client_what_and_the_log_why() {
+    #[tokio::test]
+    async fn a_problem_tells_the_client_what_and_the_log_why() {
         let problem = Problem::from(DatabaseError::Query {
             doing: "listing things",
             source: sqlx::Error::PoolClosed.into(),
         });
-        let body: serde_json::Value = serde_json::from_slice(&problem.body("/api", Some("r1"))).unwrap();
+        let mut response = problem.clone().into_response();
+        assert_eq!(response.headers()["retry-after"], "1");
+        problem.write(&mut response, "/api", Some("r1"));
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["type"], "urn:titanic:problem:database-unavailable");
         assert_eq!((body["status"].as_u64(), body["request_id"].as_str()), (Some(503), Some("r1")));
         assert!(!body.to_string().contains("listing"), "{body}");
         assert!(problem.cause().unwrap().starts_with("listing things: "));
-        assert_eq!(problem.into_response().headers()["retry-after"], "1");
     }
 }

@@ -123,11 +123,7 @@ struct Report<'a> {
 }
 
 fn report(config: &Config, status: Status, checks: Value) -> Response {
-    let (code, status) = match status {
-        Status::Ok => (StatusCode::OK, "ok"),
-        Status::Degraded => (StatusCode::OK, "degraded"),
-        Status::Fail => (StatusCode::SERVICE_UNAVAILABLE, "fail"),
-    };
+    let (code, status) = status;
     let report = Report { status, checks, version: &config.version };
     let mut response = (code, Json(report)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -135,15 +131,14 @@ fn report(config: &Config, status: Status, checks: Value) -> Response {
     response
 }
 
-/// The result of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Ok,
-    /// A part of the service fails for every replica alike, such as changes of a read-only database. Taking replicas out
-    /// would not help: the rest still works.
-    Degraded,
-    Fail,
-}
+/// The status of a probe, and its name in the report.
+type Status = (StatusCode, &'static str);
+
+const OK: Status = (StatusCode::OK, "ok");
+/// A part of the service fails for every replica alike, such as changes of a read-only database. Taking replicas out would
+/// not help: the rest still works.
+const DEGRADED: Status = (StatusCode::OK, "degraded");
+const FAIL: Status = (StatusCode::SERVICE_UNAVAILABLE, "fail");
 
 /// The checks of a readiness probe, with the state of each.
 type Checks = [(&'static str, &'static str); 6];
@@ -166,11 +161,11 @@ async fn check(shared: &Shared) -> (Status, Checks) {
     };
     let secrets = if shared.secrets.are_stale() { "reload_failed" } else { "ok" };
     let status = if database == "fail" || migrations == "fail" || accepting != "ok" {
-        Status::Fail
+        FAIL
     } else if reads != "ok" || writes != "ok" || secrets != "ok" {
-        Status::Degraded
+        DEGRADED
     } else {
-        Status::Ok
+        OK
     };
     let checks = [
         ("database", database),
@@ -190,13 +185,13 @@ fn word(well: bool) -> &'static str {
 
 async fn health(State(shared): State<Shared>) -> Response {
     let (_, [(_, database), ..]) = check(&shared).await;
-    let status = if database == "ok" { Status::Ok } else { Status::Fail };
+    let status = if database == "ok" { OK } else { FAIL };
     report(&shared.config, status, json!({ "database": database }))
 }
 
 /// Answers that the process lives, which is all that a restart could mend.
 async fn livez(State(shared): State<Shared>) -> Response {
-    report(&shared.config, Status::Ok, json!({}))
+    report(&shared.config, OK, json!({}))
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {
@@ -221,11 +216,11 @@ fn version(config: &Config) -> Json<Value> {
 pub(super) fn starting(config: &Config, path: &str) -> Option<Response> {
     let database = word(false);
     Some(match path {
-        "/livez" => report(config, Status::Ok, json!({})),
-        "/health" => report(config, Status::Fail, json!({ "database": database })),
+        "/livez" => report(config, OK, json!({})),
+        "/health" => report(config, FAIL, json!({ "database": database })),
         "/readyz" => {
             let checks = json!({ "database": database, "migrations": database, "accepting": "starting" });
-            report(config, Status::Fail, checks)
+            report(config, FAIL, checks)
         }
         "/version" => version(config).into_response(),
         _ => return None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::HttpBody as _;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::deadline::Deadline;
-use super::error::{MEDIA_TYPE, Problem};
+use super::error::Problem;
 use super::health::OwnBody;
 use super::metrics::{Sample, UNMATCHED, method_label};
 use super::probe_routes::MONITORING;
@@ -72,20 +72,33 @@ pub(super) async fn observe(
 ) -> Response {
     let id = RequestId::of(request.headers());
     let path = request.extensions().get::<MatchedPath>().cloned();
-    let route = path.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
-    let span = span_of(&request, route, &id);
+    let span = span_of(&request, path.as_ref().map_or(UNMATCHED, MatchedPath::as_str), &id);
     let ids = telemetry::continue_trace(&span, request.headers());
     telemetry::Ids::new(id.0.clone(), ids).put_into(&span);
-    let record = RequestRecord::begin(&shared, port, &request, route, (&span, ids));
+    if port == Port::Public {
+        shared.metrics.request_started();
+    }
+    let record = RequestRecord {
+        shared,
+        port,
+        method: method_label(request.method()),
+        path,
+        span,
+        ids,
+        request_bytes: request.body().size_hint().exact(),
+        since: Instant::now(),
+        answered: None,
+        outcome: None,
+    };
     request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let mut response = next.run(request).instrument(record.span.clone()).await;
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
     headers.insert(REQUEST_ID, id.0);
     if let Some(header) = ids.and_then(|ids| ids.header()) {
         headers.insert(TRACE_RESPONSE, header);
     }
-    if port == Port::Public && shared.readiness.is_draining() {
+    if port == Port::Public && record.shared.readiness.is_draining() {
         // Clients leave by themselves, one answer at a time, before the listener closes: a connection that is kept until
         // then may be cut in the very moment in which its client sends the next request.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -110,68 +123,43 @@ fn span_of(request: &Request, route: &str, id: &RequestId) -> Span {
     )
 }
 
-/// The record of a request from its arrival to its response. Dropped without a response, the client disconnected: it counts too.
-struct RequestRecord<'a> {
-    shared: &'a Shared,
+/// The record of a request from its arrival to its response, or to the end of a response that is made while it is sent.
+/// Dropped without a response, the client disconnected: it counts too.
+struct RequestRecord {
+    shared: Shared,
     port: Port,
     method: &'static str,
-    route: &'a str,
-    span: &'a Span,
+    path: Option<MatchedPath>,
+    span: Span,
     ids: Option<TraceIds>,
     request_bytes: Option<u64>,
     since: Instant,
-    answered: bool,
+    answered: Option<Sample>,
+    outcome: Option<StreamOutcome>,
 }
 
-impl<'a> RequestRecord<'a> {
-    fn begin(
-        shared: &'a Shared,
-        port: Port,
-        request: &Request,
-        route: &'a str,
-        (span, ids): (&'a Span, Option<TraceIds>),
-    ) -> Self {
-        if port == Port::Public {
-            shared.metrics.request_started();
-        }
-        let request_bytes = request.headers().get(header::CONTENT_LENGTH);
-        let request_bytes = request_bytes.and_then(|length| length.to_str().ok()?.parse().ok());
-        let (method, since, answered) = (method_label(request.method()), Instant::now(), false);
-        Self { shared, port, method, route, span, ids, request_bytes, since, answered }
-    }
-
+impl RequestRecord {
     fn end(mut self, response: Response) -> Response {
         let status = response.status();
-        self.answered = true;
         self.span.record("http.response.status_code", status.as_u16());
         if status.is_server_error() {
             self.span.record("otel.status_code", "ERROR");
         }
         let bytes = if self.method == "HEAD" { Some(0) } else { response.body().size_hint().exact() };
-        let sample = self.sample(status.as_u16(), bytes);
-        self.log(sample);
-        if self.port == Port::Admin {
+        self.answered = Some(self.note(status.as_u16(), bytes));
+        self.outcome = response.extensions().get::<StreamOutcome>().cloned();
+        if self.outcome.is_none() {
             return response;
         }
-        if let Some(outcome) = response.extensions().get::<StreamOutcome>().cloned() {
-            let (shared, route) = (self.shared.clone(), self.route.to_owned());
-            return hold_until_end(
-                response,
-                StreamRecord { shared, method: self.method, route, sample, outcome },
-            );
-        }
-        self.shared.metrics.request_ended(self.method, self.route, sample);
-        response
+        // The span ends with the answer, as its duration does.
+        self.span = Span::none();
+        hold_until_end(response, self)
     }
 
-    fn sample(&self, status: u16, response_bytes: Option<u64>) -> Sample {
+    /// Measures the request up to now, and logs it.
+    fn note(&self, status: u16, response_bytes: Option<u64>) -> Sample {
         let (seconds, request_bytes) = (self.since.elapsed().as_secs_f64(), self.request_bytes);
-        let trace = self.ids.map(|ids| (ids, self.shared.clock.now()));
-        Sample { status, seconds, request_bytes, response_bytes, trace }
-    }
-
-    fn log(&self, Sample { status, seconds, .. }: Sample) {
-        let (method, route) = (self.method, self.route);
+        let (method, route) = (self.method, self.route());
         self.span.in_scope(|| {
             if MONITORING.contains(&route) {
                 tracing::debug!(method, route, status, duration_seconds = seconds, "request");
@@ -179,36 +167,25 @@ impl<'a> RequestRecord<'a> {
                 tracing::info!(method, route, status, duration_seconds = seconds, "request");
             }
         });
+        let trace = self.ids.map(|ids| (ids, self.shared.clock.now()));
+        Sample { status, seconds, request_bytes, response_bytes, trace }
+    }
+
+    fn route(&self) -> &str {
+        self.path.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
     }
 }
 
-impl Drop for RequestRecord<'_> {
+impl Drop for RequestRecord {
     fn drop(&mut self) {
-        if self.answered {
-            return;
+        let mut sample = self.answered.unwrap_or_else(|| self.note(CLIENT_WENT_AWAY, None));
+        // A stream that was cut counts with the status of what cut it.
+        if let Some(status) = self.outcome.as_ref().and_then(StreamOutcome::status) {
+            sample.status = status.as_u16();
         }
-        let sample = self.sample(CLIENT_WENT_AWAY, None);
-        self.log(sample);
         if self.port == Port::Public {
-            self.shared.metrics.request_ended(self.method, self.route, sample);
+            self.shared.metrics.request_ended(self.method, self.route(), sample);
         }
-    }
-}
-
-/// The record of a response that is made while it is sent. One that was cut counts with the status of what cut it.
-struct StreamRecord {
-    shared: Shared,
-    method: &'static str,
-    route: String,
-    sample: Sample,
-    outcome: StreamOutcome,
-}
-
-impl Drop for StreamRecord {
-    fn drop(&mut self) {
-        let status = self.outcome.status().map_or(self.sample.status, |status| status.as_u16());
-        let sample = Sample { status, ..self.sample };
-        self.shared.metrics.request_ended(self.method, &self.route, sample);
     }
 }
 
@@ -217,23 +194,20 @@ pub(super) async fn write_problems(request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let once = method == Method::POST && !request.headers().contains_key(IDEMPOTENCY_KEY);
     let id = request.extensions().get::<RequestId>().cloned();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || response.extensions().get::<OwnBody>().is_some() {
         return response;
     }
-    let (mut parts, _) = response.into_parts();
-    let problem = parts.extensions.remove::<Problem>();
+    let problem = response.extensions_mut().remove::<Problem>();
     let problem = problem.unwrap_or_else(|| Problem::of_status(status, method.as_str(), uri.path()));
     let problem = if once { problem.of_one_time_request() } else { problem };
     if let Some(cause) = problem.cause() {
         tracing::error!(problem = problem.code(), error = cause, "the request failed");
     }
-    parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
-    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Response::from_parts(parts, Body::from(problem.body(uri.path(), id.as_ref().map(RequestId::as_str))))
+    problem.write(&mut response, uri.path(), id.as_ref().map(RequestId::as_str));
+    response
 }
 
 /// Answers for a handler that takes too long.
@@ -263,7 +237,7 @@ pub(super) async fn limit_time(State(limit): State<Duration>, mut request: Reque
 #[cfg(test)]
 mod tests {
     use axum::Router;
-    use axum::body::to_bytes;
+    use axum::body::{Body, to_bytes};
     use axum::middleware::{from_fn, from_fn_with_state};
     use axum::routing::get;
     use serde_json::Value;
