@@ -293,6 +293,13 @@ impl<B: Backend> CheckedOut<B> {
         drop(Object::take(self.object));
     }
 
+    /// Closes a connection that does not answer, and all idle ones with it.
+    fn discard_silent(self) {
+        let pool = Arc::clone(&self.checkout.pool);
+        self.discard();
+        pool.discard_silent();
+    }
+
     async fn recover(mut self) {
         let pool = Arc::clone(&self.checkout.pool);
         pool.recovering.fetch_add(1, Ordering::Relaxed);
@@ -314,10 +321,7 @@ impl<B: Backend> CheckedOut<B> {
                 pool.discarded_failed.fetch_add(1, Ordering::Relaxed);
             }
             // Nothing but a pong was to come.
-            Err(_) if self.condition == Condition::Pinged => {
-                self.discard();
-                pool.discard_silent();
-            }
+            Err(_) if self.condition == Condition::Pinged => self.discard_silent(),
             // Its statement may still run, and the others may be well.
             Err(_) => {
                 self.discard();
@@ -342,9 +346,7 @@ impl<B: Backend> Pooled<B> {
             return true;
         }
         if let Some(out) = self.0.take() {
-            let pool = Arc::clone(&out.checkout.pool);
-            out.discard();
-            pool.discard_silent();
+            out.discard_silent();
         }
         false
     }
@@ -358,9 +360,7 @@ impl<B: Backend> Pooled<B> {
         out.condition = Condition::Unknown;
         let Ok(done) = timeout(out.statement_limit, operation(&mut out.object.connection)).await else {
             if let Some(out) = self.0.take() {
-                let pool = Arc::clone(&out.checkout.pool);
-                out.discard();
-                pool.discard_silent();
+                out.discard_silent();
             }
             return Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
         };

@@ -104,12 +104,8 @@ impl Problem {
     /// Our fault, and nothing a client could do about it.
     #[must_use]
     pub fn internal() -> Self {
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "Internal error",
-            "the request could not be handled; quote the request id when you report this",
-        )
+        let detail = "the request could not be handled; quote the request id when you report this";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
     }
 
     /// Names the fields at fault.
@@ -138,19 +134,15 @@ impl Problem {
     pub fn of_status(status: StatusCode, method: &str, path: &str) -> Self {
         match status {
             StatusCode::NOT_FOUND => Self::not_found(format!("there is nothing at {path}")),
-            StatusCode::METHOD_NOT_ALLOWED => Self::new(
-                status,
-                "method_not_allowed",
-                "Method not allowed",
-                format!("{path} does not answer {method}; see the header `allow`"),
-            ),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                let detail = format!("{path} does not answer {method}; see the header `allow`");
+                Self::new(status, "method_not_allowed", "Method not allowed", detail)
+            }
             StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
-            _ => Self::new(
-                status,
-                "http_error",
-                status.canonical_reason().unwrap_or("Error"),
-                "the request could not be handled",
-            ),
+            _ => {
+                let title = status.canonical_reason().unwrap_or("Error");
+                Self::new(status, "http_error", title, "the request could not be handled")
+            }
         }
     }
 
@@ -163,13 +155,10 @@ impl Problem {
     /// A body beyond a limit of its own.
     #[must_use]
     pub fn too_large_for(bytes: u64) -> Self {
-        Self::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            "Content too large",
-            format!("a body may have at most {bytes} bytes"),
-        )
-        .with_errors(vec![FieldError::new("body", format!("has more than {bytes} bytes"))])
+        let detail = format!("a body may have at most {bytes} bytes");
+        let error = FieldError::new("body", format!("has more than {bytes} bytes"));
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Content too large", detail)
+            .with_errors(vec![error])
     }
 
     /// Sets the internal cause, which is logged and never sent.
@@ -249,12 +238,8 @@ impl From<DatabaseError> for Problem {
         let problem = match error.write_fault() {
             Some(WriteFault::Full) => {
                 let detail = "the database has no space left; nothing was changed";
-                Self::new(
-                    StatusCode::INSUFFICIENT_STORAGE,
-                    "insufficient_storage",
-                    "Insufficient storage",
-                    detail,
-                )
+                let status = StatusCode::INSUFFICIENT_STORAGE;
+                Self::new(status, "insufficient_storage", "Insufficient storage", detail)
             }
             Some(WriteFault::ReadOnly) => {
                 let detail = "the database takes no changes at the moment; try again in a little while";
