@@ -88,8 +88,8 @@ pub struct Config {
     pub otlp_endpoint: Option<String>,
     /// The policy for clients.
     pub clients: ClientPolicy,
-    /// The exported signals (`OTEL_TRACES_EXPORTER`, `OTEL_LOGS_EXPORTER`).
-    pub otlp_signals: OtlpSignals,
+    /// True unless spans stay here although there is a collector (`OTEL_TRACES_EXPORTER`).
+    pub exports_traces: bool,
     /// Time for which a start waits for its database (`START_SECONDS`).
     pub start: Duration,
     /// The files of secrets, which may change while the service runs.
@@ -113,23 +113,11 @@ impl fmt::Display for Config {
         writeln!(f, "  reads              {reads}")?;
         writeln!(f, "  drain              {} s", self.drain.as_secs())?;
         writeln!(f, "  wait for database  {} s", self.start.as_secs())?;
-        let OtlpSignals { traces, logs } = self.otlp_signals;
-        let signals = [("traces", traces), ("logs", logs)];
-        let sent: Vec<_> = signals.iter().filter(|(_, sent)| *sent).map(|(name, _)| *name).collect();
-        match &self.otlp_endpoint {
-            Some(endpoint) => write!(f, "  OTLP               {} to {endpoint}", sent.join(", ")),
-            None => write!(f, "  OTLP               not set"),
+        match self.otlp_endpoint.as_ref().filter(|_| self.exports_traces) {
+            Some(endpoint) => write!(f, "  traces             {endpoint}"),
+            None => write!(f, "  traces             not exported"),
         }
     }
-}
-
-/// The exported signals.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OtlpSignals {
-    /// Spans.
-    pub traces: bool,
-    /// Log lines. They are on stdout in any case, where most collectors read them.
-    pub logs: bool,
 }
 
 impl Config {
@@ -175,10 +163,7 @@ impl Config {
             admin_token: reader.secret("ADMIN_TOKEN").map(|token| AdminToken::new(&token)),
             drain: Duration::from_secs(reader.ranged("DRAIN_SECONDS", 2, 0, 300).into()),
             otlp_endpoint: reader.url("OTEL_EXPORTER_OTLP_ENDPOINT"),
-            otlp_signals: OtlpSignals {
-                traces: reader.exporter("OTEL_TRACES_EXPORTER", true),
-                logs: reader.exporter("OTEL_LOGS_EXPORTER", false),
-            },
+            exports_traces: reader.exporter("OTEL_TRACES_EXPORTER", true),
             start: Duration::from_secs(reader.ranged("START_SECONDS", 30, 0, 600).into()),
             secret_files: Vec::new(),
         };

@@ -24,7 +24,7 @@ const fn secret(name: &'static str, about: &'static str) -> Setting {
 }
 
 /// Every setting, in the order of the reference.
-pub const SETTINGS: [Setting; 34] = [
+pub const SETTINGS: [Setting; 33] = [
     plain(
         "ENVIRONMENT",
         "development",
@@ -71,7 +71,6 @@ pub const SETTINGS: [Setting; 34] = [
     secret("ADMIN_TOKEN", "The token for fault injection and the log level; off without it."),
     plain("OTEL_EXPORTER_OTLP_ENDPOINT", "", "The OTLP collector; nothing is exported without it."),
     plain("OTEL_TRACES_EXPORTER", "otlp", "`otlp` or `none`."),
-    plain("OTEL_LOGS_EXPORTER", "none", "`otlp` or `none`."),
     plain("OTEL_SERVICE_NAME", "titanic", "The service name in exported telemetry."),
     plain("OTEL_RESOURCE_ATTRIBUTES", "", "Further resource attributes, as OpenTelemetry defines them."),
 ];

@@ -1,6 +1,6 @@
-//! Logs as JSON on stdout; traces and, if asked for, logs to an OTLP collector when one is named. Metrics are scraped.
+//! Logs as JSON on stdout, where every collector reads them; traces to an OTLP collector when one is named. Metrics are scraped.
 //!
-//! - `json` makes lines, `stdout` writes them, `otlp_logs` sends the same events to the collector.
+//! - `json` makes lines, `stdout` writes them.
 //! - `context` knows whose trace a request belongs to; `export` builds what sends, and flushes it at the end.
 //! - `metrics` is what a scrape is made of, `accept` reads the formats that a client takes.
 //!
@@ -12,19 +12,17 @@ pub mod context;
 mod export;
 mod json;
 pub mod metrics;
-mod otlp_logs;
 mod stdout;
 
 use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 use tracing_subscriber::{Layer as _, Registry};
 
-use self::export::Exports;
 use self::json::JsonLines;
-use self::otlp_logs::OtlpLines;
 use self::stdout::{LastLines, Stdout};
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -44,17 +42,17 @@ pub const SQL: &str = "titanic::sql";
 /// The service's telemetry, to be flushed at the end.
 #[derive(Debug)]
 pub struct Telemetry {
-    exports: Exports,
-    /// After the exports, because the last lines may tell what became of those.
+    spans: Option<SdkTracerProvider>,
+    /// After the spans, because the last lines may tell what became of those.
     _last_lines: LastLines,
 }
 
 impl Telemetry {
     /// Takes over the logs of this process.
     pub fn install(config: &Config) -> Result<Self, TelemetryError> {
-        let exports = Exports::build(config)?;
+        let spans = export::build(config)?;
         LogLevel(config.log_level).set();
-        let traces = exports.traces.as_ref().map(|provider| {
+        let traces = spans.as_ref().map(|provider| {
             tracing_opentelemetry::layer()
                 .with_tracer(provider.tracer(env!("CARGO_PKG_NAME")))
                 .with_location(false)
@@ -68,24 +66,22 @@ impl Telemetry {
         context::set_spans_exported(traces.is_some());
         let (stdout, last_lines) = Stdout::start(std::io::stdout()).map_err(TelemetryError::Thread)?;
         let lines = JsonLines::new(stdout, SystemClock).with_filter(filter_fn(logged));
-        // After the lines: these find the ids of a request where the lines have put them.
-        let sent = exports.logs.as_ref().map(|provider| {
-            OtlpLines::new(provider, SystemClock).with_filter(filter_fn(|m| is_ours(m) && logged(m)))
-        });
-        let subscriber = Registry::default().with(traces).with(lines).with(sent);
+        let subscriber = Registry::default().with(traces).with(lines);
         subscriber.try_init().map_err(|error: TryInitError| TelemetryError::Subscriber(error))?;
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             let reason = panic.payload_as_str().unwrap_or("without a word");
             tracing::error!(panic.place = place, panic.reason = reason, "panicked");
         }));
-        Ok(Self { exports, _last_lines: last_lines })
+        Ok(Self { spans, _last_lines: last_lines })
     }
 
     /// Sends what is left: spans first, lines last, because those may tell what became of the others.
     pub async fn flush(self) {
-        let Self { exports, _last_lines } = self;
-        exports.flush().await;
+        let Self { spans, _last_lines } = self;
+        if let Some(spans) = spans {
+            export::flush(spans).await;
+        }
     }
 }
 

@@ -23,7 +23,7 @@ impl Collector {
         }
         let bodies = Bodies::default();
         let mut router = Router::new();
-        for path in ["/v1/traces", "/v1/metrics", "/v1/logs"] {
+        for path in ["/v1/traces", "/v1/metrics"] {
             router = router.route(path, post(take));
         }
         let router = router.with_state(bodies.clone());
@@ -31,12 +31,6 @@ impl Collector {
         let endpoint = format!("http://{}", socket.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(socket, router).await });
         Self { endpoint, bodies }
-    }
-
-    /// Everything that came by a path, one after the other.
-    pub(crate) fn all(&self, path: &str) -> Vec<u8> {
-        let bodies = self.bodies.lock().unwrap();
-        bodies.iter().filter(|(to, _)| to == path).flat_map(|(_, body)| body.to_vec()).collect()
     }
 
     /// The spans that came together with one of this trace.
