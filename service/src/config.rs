@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::log_level::LogLevel;
-
 mod client_policy;
 mod database;
 mod environment;
@@ -107,7 +105,7 @@ impl fmt::Display for Config {
         writeln!(f, "  pooling            {}", self.pooling)?;
         writeln!(f, "  environment        {}", self.environment)?;
         writeln!(f, "  version            {}", self.version)?;
-        writeln!(f, "  log level          {}", LogLevel(self.log_level).name())?;
+        writeln!(f, "  log level          {}", self.log_level)?;
         writeln!(f, "  admin token        {}", set(self.admin_token.is_some()))?;
         let reads = if self.clients.anonymous_reads { "anyone" } else { "a key with a read scope" };
         writeln!(f, "  reads              {reads}")?;
@@ -155,7 +153,7 @@ impl Config {
             database_url: reader.database_url(&environment),
             has_unused_password: reader.has_unused_password(),
             pooling: reader.pooling(),
-            log_level: reader.log_level(),
+            log_level: reader.parsed("LOG_LEVEL", Level::INFO, "error, warn, info, debug or trace"),
             max_connections: reader.ranged("MAX_CONNECTIONS", 10, 1, 1000),
             environment,
             version: reader.get("APP_VERSION").unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),

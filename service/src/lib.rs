@@ -17,7 +17,6 @@ pub mod database;
 mod fields;
 pub mod healthcheck;
 pub mod http;
-pub mod log_level;
 mod numbers;
 pub mod passengers;
 pub mod shutdown;

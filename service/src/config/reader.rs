@@ -4,10 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use axum::http::Uri;
-use tracing::Level;
 
 use super::{Pooling, SecretFile, Variables};
-use crate::log_level::LogLevel;
 
 /// One variable that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,10 +71,6 @@ impl<V: Variables> Reader<'_, V> {
                 default
             }
         }
-    }
-
-    pub(super) fn log_level(&mut self) -> Level {
-        self.parsed("LOG_LEVEL", LogLevel(Level::INFO), "error, warn, info, debug or trace").0
     }
 
     pub(super) fn pooling(&mut self) -> Pooling {

@@ -68,7 +68,7 @@ pub const SETTINGS: [Setting; 33] = [
         "Client connections. Beyond them the longest idle one is closed.",
     ),
     plain("MAX_CONNECTIONS_PER_ADDRESS", "512", "Connections of one address that is no trusted proxy."),
-    secret("ADMIN_TOKEN", "The token for fault injection and the log level; off without it."),
+    secret("ADMIN_TOKEN", "The token for fault injection; off without it."),
     plain("OTEL_EXPORTER_OTLP_ENDPOINT", "", "The OTLP collector; nothing is exported without it."),
     plain("OTEL_TRACES_EXPORTER", "otlp", "`otlp` or `none`."),
     plain("OTEL_SERVICE_NAME", "titanic", "The service name in exported telemetry."),

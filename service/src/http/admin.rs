@@ -1,4 +1,4 @@
-//! The admin port: metrics and probes; faults and the log level with the token. Who did what is in the log.
+//! The admin port: metrics and probes; faults with the token. Who did what is in the log.
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -17,8 +17,6 @@ use super::client::PeerAddress;
 use super::error::Problem;
 use super::extract::JsonObject;
 use super::faults::{FaultOrder, FaultView};
-use crate::fields::{FieldError, Fields};
-use crate::log_level::LogLevel;
 use crate::telemetry::AUDIT;
 use crate::telemetry::metrics::Format;
 
@@ -27,11 +25,8 @@ pub(super) fn routes(shared: &Shared) -> Router<Shared> {
     let drills = Router::new()
         .route("/faults", get(list).post(start).delete(clear))
         .route("/faults/{id}", delete(end))
-        .route_layer(from_fn_with_state(shared.clone(), admit_to_drills));
-    let guarded = Router::new()
-        .route("/log-level", get(log_level).put(set_log_level))
         .route_layer(from_fn_with_state(shared.clone(), admit));
-    super::health::admin_routes().route("/metrics", get(metrics)).merge(drills).merge(guarded)
+    super::health::admin_routes().route("/metrics", get(metrics)).merge(drills)
 }
 
 async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoResponse {
@@ -91,45 +86,17 @@ async fn clear(State(shared): State<Shared>, peer: Sender) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-#[derive(Debug, Serialize)]
-struct LevelView {
-    level: LogLevel,
-}
-
-async fn log_level() -> Json<LevelView> {
-    Json(LevelView { level: LogLevel::current() })
-}
-
-async fn set_log_level(peer: Sender, JsonObject(object): JsonObject) -> Result<Json<LevelView>, Problem> {
-    let mut fields = Fields::new(object);
-    let level = fields.required("level", |value| {
-        let level = value.as_str().and_then(|text| text.parse::<LogLevel>().ok());
-        level.ok_or_else(|| String::from("one of error, warn, info, debug, trace"))
-    });
-    let errors: Vec<FieldError> = fields.errors();
-    let level = level.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid(errors))?;
-    let before = LogLevel::current();
-    level.set();
-    note("log_level_changed", None, &peer, &json!({ "before": before, "level": level }));
-    Ok(Json(LevelView { level }))
-}
-
 /// Refuses fault injection without the token, and in production to everybody.
-async fn admit_to_drills(state: State<Shared>, request: Request, next: Next) -> Response {
-    if state.config.environment.is_production() {
+async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    if shared.config.environment.is_production() {
         let detail = "faults are refused because ENVIRONMENT is production";
         let title = "Fault injection forbidden";
         let problem = Problem::new(StatusCode::FORBIDDEN, "faults_forbidden", title, detail);
         return turn_away(problem, &request);
     }
-    admit(state, request, next).await
-}
-
-/// Refuses requests without the token.
-async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let Some(token) = shared.secrets.admin_token() else {
-        let detail = "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection and the log level on";
-        let title = "Operator endpoints disabled";
+        let detail = "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection on";
+        let title = "Fault injection disabled";
         let problem = Problem::new(StatusCode::NOT_FOUND, "faults_disabled", title, detail);
         return turn_away(problem, &request);
     };

@@ -26,7 +26,6 @@ use self::json::JsonLines;
 use self::stdout::{LastLines, Stdout};
 use crate::clock::SystemClock;
 use crate::config::Config;
-use crate::log_level::LogLevel;
 
 pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, are_spans_exported, continue_trace};
 pub use self::export::TelemetryError;
@@ -51,7 +50,7 @@ impl Telemetry {
     /// Takes over the logs of this process.
     pub fn install(config: &Config) -> Result<Self, TelemetryError> {
         let spans = export::build(config)?;
-        LogLevel(config.log_level).set();
+        let level = config.log_level;
         let traces = spans.as_ref().map(|provider| {
             tracing_opentelemetry::layer()
                 .with_tracer(provider.tracer(env!("CARGO_PKG_NAME")))
@@ -65,7 +64,8 @@ impl Telemetry {
         });
         context::set_spans_exported(traces.is_some());
         let (stdout, last_lines) = Stdout::start(std::io::stdout()).map_err(TelemetryError::Thread)?;
-        let lines = JsonLines::new(stdout, SystemClock).with_filter(filter_fn(logged));
+        let lines = JsonLines::new(stdout, SystemClock)
+            .with_filter(filter_fn(move |metadata| logged(metadata, level)));
         let subscriber = Registry::default().with(traces).with(lines);
         subscriber.try_init().map_err(|error: TryInitError| TelemetryError::Subscriber(error))?;
         std::panic::set_hook(Box::new(|panic| {
@@ -90,8 +90,7 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
 }
 
 /// Our spans at any level, because they carry the ids that lines are joined by; libraries only when they warn.
-fn logged(metadata: &Metadata<'_>) -> bool {
-    let level = LogLevel::current().0;
+fn logged(metadata: &Metadata<'_>, level: Level) -> bool {
     if matches!(metadata.target(), START | AUDIT) {
         return true;
     }
