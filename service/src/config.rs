@@ -18,7 +18,7 @@ mod reader;
 mod reference;
 mod secret;
 
-pub use self::client_policy::{ApiKey, ClientPolicy, Keys, Network, Rate, Scope};
+pub use self::client_policy::{ApiKey, ClientPolicy, Keys, Network, Scope};
 pub use self::database::{DatabaseUrl, Pooling};
 pub use self::environment::Environment;
 pub use self::hosts::HostPattern;

@@ -1,4 +1,4 @@
-//! The policy for clients: keys, origins, rates and limits.
+//! The policy for clients: keys, origins and limits.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{Environment, HostPattern, Reader, Variables};
 
-/// The policy for clients: keys, origins, rates and limits.
+/// The policy for clients: keys, origins and limits.
 #[derive(Debug, Clone)]
 pub struct ClientPolicy {
     /// The keys of the start (`API_KEYS`, `API_KEYS_FILE`).
@@ -23,10 +23,7 @@ pub struct ClientPolicy {
     pub origins: Vec<HeaderValue>,
     /// The names under which the service answers (`ALLOWED_HOSTS`); any when empty.
     pub hosts: Vec<HostPattern>,
-    /// The request rate of one client (`RATE_LIMIT`, `RATE_LIMIT_SECONDS`); unlimited when unset. Behind a
-    /// proxy that is not in `TRUSTED_PROXIES` all clients would share one limit, which is why there is none by default.
-    pub rate: Option<Rate>,
-    /// The proxies whose `X-Forwarded-For` is trusted (`TRUSTED_PROXIES`).
+    /// The proxies, which share no limit per address (`TRUSTED_PROXIES`).
     pub proxies: Vec<Network>,
     /// The limit of requests in flight (`MAX_IN_FLIGHT`).
     pub in_flight: usize,
@@ -34,15 +31,6 @@ pub struct ClientPolicy {
     pub connections: usize,
     /// The limit of connections from one address that is no trusted proxy (`MAX_CONNECTIONS_PER_ADDRESS`).
     pub connections_per_address: usize,
-}
-
-/// A number of requests per time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Number of requests, all at once or spread.
-    pub requests: u32,
-    /// The seconds after which all of them are there again.
-    pub seconds: u32,
 }
 
 /// The keys that allow changes.
@@ -93,7 +81,7 @@ impl Scope {
 /// is why a plain digest does, where a password would need a slow one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// The name of its holder, for logs and limits.
+    /// The name of its holder, for logs.
     pub name: String,
     scopes: Vec<Scope>,
     digest: [u8; 32],
@@ -190,8 +178,6 @@ impl<V: Variables> Reader<'_, V> {
         environment: &Environment,
         scopes: &'static [Scope],
     ) -> ClientPolicy {
-        let requests = self.ranged("RATE_LIMIT", 0, 0, 1_000_000);
-        let seconds = self.ranged("RATE_LIMIT_SECONDS", 60, 1, 86_400);
         ClientPolicy {
             keys: self.keys(environment, scopes),
             scopes,
@@ -202,7 +188,6 @@ impl<V: Variables> Reader<'_, V> {
                 "names such as api.titanic.example or *.titanic.example, without ports, with commas between",
                 HostPattern::read,
             ),
-            rate: (requests > 0).then_some(Rate { requests, seconds }),
             proxies: self.list(
                 "TRUSTED_PROXIES",
                 "addresses or networks such as 10.0.0.0/8, with commas between",

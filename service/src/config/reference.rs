@@ -24,7 +24,7 @@ const fn secret(name: &'static str, about: &'static str) -> Setting {
 }
 
 /// Every setting, in the order of the reference.
-pub const SETTINGS: [Setting; 33] = [
+pub const SETTINGS: [Setting; 31] = [
     plain(
         "ENVIRONMENT",
         "development",
@@ -58,9 +58,11 @@ pub const SETTINGS: [Setting; 33] = [
         "",
         "Names under which the API answers, without ports: others get 421, except probes. `*.` stands for all names below.",
     ),
-    plain("RATE_LIMIT", "0", "Requests of one client per `RATE_LIMIT_SECONDS`; 0 is no limit."),
-    plain("RATE_LIMIT_SECONDS", "60", "The window of the rate limit."),
-    plain("TRUSTED_PROXIES", "", "Addresses or networks whose `X-Forwarded-For` is trusted."),
+    plain(
+        "TRUSTED_PROXIES",
+        "",
+        "Addresses or networks of proxies, which may have all `MAX_CLIENT_CONNECTIONS`.",
+    ),
     plain("MAX_IN_FLIGHT", "512", "Requests at once; beyond them 503."),
     plain(
         "MAX_CLIENT_CONNECTIONS",

@@ -13,12 +13,12 @@ use uuid::Uuid;
 
 use super::Shared;
 use super::access::secret;
-use super::client::PeerAddress;
 use super::error::Problem;
 use super::extract::JsonObject;
 use super::faults::{FaultOrder, FaultView};
 use crate::telemetry::AUDIT;
 use crate::telemetry::metrics::Format;
+use http_server::PeerAddress;
 
 /// The routes that operators see.
 pub(super) fn routes(shared: &Shared) -> Router<Shared> {

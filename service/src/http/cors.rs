@@ -9,8 +9,7 @@ const METHODS: [Method; 6] =
     [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 const ASKED: &str = "authorization, content-type, idempotency-key, if-match, if-none-match, traceparent, tracestate, \
      x-request-id";
-const SHOWN: &str = "etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, www-authenticate, \
-     x-request-id";
+const SHOWN: &str = "etag, idempotency-replayed, location, retry-after, www-authenticate, x-request-id";
 /// Time for which a browser may cache a preflight.
 const CACHED: Duration = Duration::from_secs(600);
 

@@ -3,7 +3,6 @@
 pub mod access;
 pub mod admin;
 pub mod bodies;
-pub mod client;
 mod compress;
 mod cors;
 pub mod deadline;
@@ -19,7 +18,6 @@ pub mod openapi;
 mod port_service;
 pub mod precondition;
 pub mod probe_routes;
-pub mod rate;
 pub mod secrets;
 pub mod startup_gate;
 pub mod stream_outcome;
@@ -37,7 +35,6 @@ use self::metrics::Metrics;
 use self::middleware::Port;
 use self::openapi::{Described, Info};
 pub use self::port_service::PortService;
-use self::rate::Buckets;
 use self::secrets::Secrets;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -76,8 +73,6 @@ pub struct Parts {
     pub readiness: Readiness,
     /// The secrets, which may change.
     pub secrets: Secrets,
-    /// The rate limiter, if one is configured.
-    pub buckets: Option<Buckets>,
     /// The limit of requests in flight.
     pub in_flight: InFlightLimit,
     /// The limit of responses that are made while they are sent: their clients may take them as slowly as they like.
@@ -96,7 +91,6 @@ impl Shared {
     pub fn new(config: Config, database: Database, clock: Arc<dyn Clock>, api: Vec<ApiRoute>) -> Self {
         let metrics = Metrics::new(&api);
         let (faults, readiness) = (Faults::default(), Readiness::default());
-        let buckets = config.clients.rate.map(Buckets::new);
         let in_flight = InFlightLimit::new(config.clients.in_flight);
         let (streams, imports) = (InFlightLimit::new(MOST_STREAMS), InFlightLimit::new(MOST_IMPORTS));
         let bodies = Bodies::new(config.clients.in_flight);
@@ -109,7 +103,6 @@ impl Shared {
             faults,
             readiness,
             secrets,
-            buckets,
             in_flight,
             streams,
             imports,

@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::deadline::TIME_LIMIT;
 use super::error::Problem;
 use super::middleware::{self, Port};
-use super::{Shared, compress, cors, faults, host, in_flight, rate};
+use super::{Shared, compress, cors, faults, host, in_flight};
 
 /// The service of one port. Cheap to clone.
 #[derive(Clone)]
@@ -21,11 +21,8 @@ pub struct PortService(Router);
 impl PortService {
     /// Wraps the routes of a port. The outermost layer stands first: it sees the request first and the response last.
     pub(super) fn new(shared: &Shared, port: Port, routes: Router) -> Self {
-        // The rate limit comes before the limit of requests in flight: a rejected request takes no permit.
-        let limits = ServiceBuilder::new()
-            .layer(from_fn_with_state(shared.clone(), rate::limit))
-            .layer(from_fn_with_state(shared.clone(), in_flight::limit));
-        let limits = (port == Port::Public).then_some(limits);
+        let in_flight = from_fn_with_state(shared.clone(), in_flight::limit);
+        let in_flight = (port == Port::Public).then_some(in_flight);
         let origins = &shared.config.clients.origins;
         let origins = (port == Port::Public && !origins.is_empty()).then(|| cors::layer(origins));
         let layers = ServiceBuilder::new()
@@ -36,7 +33,7 @@ impl PortService {
             .layer(CatchPanicLayer::custom(|_reason| Problem::internal().into_response()))
             .layer(from_fn_with_state((shared.clone(), port), host::check))
             .layer(from_fn_with_state(TIME_LIMIT, middleware::limit_time))
-            .option_layer(limits)
+            .option_layer(in_flight)
             .layer(from_fn_with_state(shared.clone(), faults::inject));
         Self(routes.layer(layers))
     }

@@ -80,7 +80,7 @@ impl Operation {
         if crate::http::probe_routes::is_probe(path) {
             operation
         } else {
-            operation.refuses(&[421, 429, 500, 503])
+            operation.refuses(&[421, 500, 503])
         }
     }
 

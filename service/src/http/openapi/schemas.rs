@@ -53,7 +53,6 @@ pub(super) fn problems() -> Value {
         ("415", "The body is of another media type."),
         ("421", "The service does not answer under this host."),
         ("422", "The body can be read but not used; the fields at fault are named."),
-        ("429", "Too many requests of this client; `Retry-After` says when to come again."),
         ("500", "Our fault. Quote the request id when you report it."),
         (
             "503",
@@ -66,7 +65,6 @@ pub(super) fn problems() -> Value {
     }
     let text = |required| json!({"required": required, "schema": {"type": "string"}});
     problems["401"]["headers"]["www-authenticate"] = text(true);
-    problems["429"]["headers"]["retry-after"] = text(true);
     problems["409"]["headers"]["retry-after"] = text(false);
     problems["503"]["headers"]["retry-after"] = text(false);
     problems
