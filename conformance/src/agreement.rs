@@ -306,7 +306,7 @@ const IN_FLIGHT: u32 = 15;
 /// Compose kills after its grace, which the drain and what is in flight must fit into.
 fn compose_time(compose: &str, config: &str) -> Result<Option<String>> {
     let grace = number(compose, "stop_grace_period: ", "s\n")?;
-    let drain = number(config, "\"DRAIN_SECONDS\", ", ",")?;
+    let drain = number(config, "\"DRAIN_SECONDS\", default_value = \"", "\"")?;
     Ok((drain + IN_FLIGHT > grace).then(|| {
         format!("compose.yaml kills after {grace} s, but the service drains {drain} s and ends {IN_FLIGHT} s later")
     }))
@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_container_is_not_killed_while_it_drains() {
-        let config = "reader.ranged(\"DRAIN_SECONDS\", 2, 0, 300)";
+        let config = "#[arg(long = \"DRAIN_SECONDS\", default_value = \"2\")]";
         assert_eq!(compose_time("stop_grace_period: 20s\n", config).unwrap(), None);
         let fault = compose_time("stop_grace_period: 10s\n", config).unwrap().unwrap();
         assert!(fault.contains("kills after 10 s"), "{fault}");

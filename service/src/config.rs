@@ -1,13 +1,16 @@
 //! The configuration, read once from the environment and checked whole: every wrong variable is reported, not just the first.
 //!
-//! - `reader` reads variables and notes what is wrong; `secret` reads those that are never shown.
+//! - `reader` reads variables and notes what is wrong; `secret` is for those that are never shown; `reference` lists all.
 //! - `client_policy`, `database`, `environment` and `hosts` are the settings that have rules of their own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use axum::http::Uri;
+use clap::{ArgAction, Parser};
 use tracing::Level;
 
 mod client_policy;
@@ -20,154 +23,162 @@ mod secret;
 
 pub use self::client_policy::{ApiKey, ClientPolicy, Keys, Network, Scope};
 pub use self::database::{DatabaseUrl, Pooling};
+use self::database::{POOLINGS, Pieces};
 pub use self::environment::Environment;
 pub use self::hosts::HostPattern;
-use self::reader::Reader;
 pub use self::reader::{ConfigError, ConfigErrors};
-pub use self::reference::{SETTINGS, Setting, markdown, text};
-pub use self::secret::{AdminToken, SecretFile};
+use self::reader::{Reader, number, parsed, rule, seconds, word};
+pub use self::reference::{Setting, reference, text};
+pub use self::secret::{Secret, SecretFile};
 
-/// A source of variables: the process in production, a map in tests.
-pub trait Variables {
-    /// The value of a variable, if it is set.
-    fn get(&self, name: &str) -> Option<String>;
-}
-
-/// The variables of this process.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ProcessVariables;
-
-impl Variables for ProcessVariables {
-    fn get(&self, name: &str) -> Option<String> {
-        std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-    }
-}
-
-impl Variables for BTreeMap<String, String> {
-    fn get(&self, name: &str) -> Option<String> {
-        BTreeMap::get(self, name).cloned()
-    }
-}
-
-impl Variables for HashMap<&str, &str> {
-    fn get(&self, name: &str) -> Option<String> {
-        HashMap::get(self, name).map(|value| (*value).to_owned())
-    }
-}
-
-/// Everything the service can be told from outside.
-#[derive(Debug, Clone)]
+/// Everything the service can be told from outside. The comment of a field is the meaning of its setting in the reference,
+/// `hide_env_values` marks a secret, and what is skipped follows from other fields.
+#[derive(Debug, Clone, Parser)]
+#[command(no_binary_name = true)]
 pub struct Config {
-    /// The address of the API (`BIND`, `PORT`).
-    pub address: SocketAddr,
-    /// The address of metrics, probes and faults (`BIND`, `ADMIN_PORT`).
-    pub admin_address: SocketAddr,
-    /// The database (`DATABASE_URL`, or `DB_HOST` and its companions).
-    pub database_url: DatabaseUrl,
-    /// True if a password is set although the database is a file.
-    pub has_unused_password: bool,
-    /// The lifetime of a server connection behind the pool (`DB_POOLING`).
-    pub pooling: Pooling,
-    /// The most verbose level that is logged (`LOG_LEVEL`).
-    pub log_level: Level,
-    /// The limit of database connections (`MAX_CONNECTIONS`).
-    pub max_connections: u32,
-    /// The purpose of this installation (`ENVIRONMENT`).
+    /// The purpose of this installation. `dev…` and `local…` need no API key; `prod…` refuses fault injection.
+    #[arg(long = "ENVIRONMENT", default_value = "development")]
     pub environment: Environment,
-    /// The version this service says it is (`APP_VERSION`).
-    pub version: String,
-    /// The URL that clients use, without a slash at the end (`API_BASE_URL`).
+    /// The address of both ports.
+    #[arg(long = "BIND", default_value = "127.0.0.1", value_parser = parsed::<IpAddr>(AN_ADDRESS))]
+    bind: IpAddr,
+    /// The port of the API. 0 picks a free one.
+    #[arg(long = "PORT", default_value = "8080", value_parser = parsed::<u16>(A_PORT))]
+    port: u16,
+    /// The port of metrics, probes and fault injection.
+    #[arg(long = "ADMIN_PORT", default_value = "8081", value_parser = parsed::<u16>(A_PORT))]
+    admin_port: u16,
+    /// The URL that clients use, for links.
+    #[arg(long = "API_BASE_URL", default_value = "", value_parser = rule(A_URL, http_url))]
     pub base_url: String,
-    /// The token for fault injection (`ADMIN_TOKEN`); nobody may inject faults when unset.
-    pub admin_token: Option<AdminToken>,
-    /// Time between the end of readiness and the end of accepting (`DRAIN_SECONDS`).
-    pub drain: Duration,
-    /// The OTLP endpoint, without a slash at the end (`OTEL_EXPORTER_OTLP_ENDPOINT`); nothing is exported when unset.
-    pub otlp_endpoint: Option<String>,
-    /// The policy for clients.
-    pub clients: ClientPolicy,
-    /// True unless spans stay here although there is a collector (`OTEL_TRACES_EXPORTER`).
-    pub exports_traces: bool,
-    /// Time for which a start waits for its database (`START_SECONDS`).
+    /// The version that the service reports; that of the package by default.
+    #[arg(long = "APP_VERSION", default_value = env!("CARGO_PKG_VERSION"), hide_default_value = true)]
+    pub version: String,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    #[arg(long = "LOG_LEVEL", default_value = "info", value_parser = parsed::<Level>(LEVELS))]
+    pub log_level: Level,
+    /// A SQLite or PostgreSQL URL, unless there is `DB_HOST`.
+    #[arg(long = "DATABASE_URL", default_value = database::DEFAULT, hide_env_values = true)]
+    pub database_url: DatabaseUrl,
+    #[command(flatten)]
+    pieces: Pieces,
+    /// `session`; `transaction` behind PgBouncer in transaction mode or RDS Proxy.
+    #[arg(long = "DB_POOLING", default_value = "session", value_parser = word(&POOLINGS))]
+    pub pooling: Pooling,
+    /// Database connections. PostgreSQL gets one more for health checks.
+    #[arg(long = "MAX_CONNECTIONS", default_value = "10", value_parser = number(1..=1000_u32))]
+    pub max_connections: u32,
+    /// Time for which a start waits for its database.
+    #[arg(long = "START_SECONDS", default_value = "30", value_parser = seconds(0..=600))]
     pub start: Duration,
+    /// Time between the end of readiness and the end of accepting.
+    #[arg(long = "DRAIN_SECONDS", default_value = "2", value_parser = seconds(0..=300))]
+    pub drain: Duration,
+    /// The policy for clients.
+    #[command(flatten)]
+    pub clients: ClientPolicy,
+    /// The token for fault injection; off without it.
+    #[arg(long = "ADMIN_TOKEN", hide_env_values = true)]
+    pub admin_token: Option<Secret>,
+    /// The OTLP collector; nothing is exported without it.
+    #[arg(long = "OTEL_EXPORTER_OTLP_ENDPOINT", value_parser = rule(A_URL, http_url))]
+    pub otlp_endpoint: Option<String>,
+    /// `otlp` or `none`.
+    #[arg(
+        long = "OTEL_TRACES_EXPORTER",
+        default_value = "otlp",
+        value_parser = word(&[("otlp", true), ("none", false)]),
+        action = ArgAction::Set
+    )]
+    exports_traces: bool,
+    /// The service name in exported telemetry.
+    #[arg(long = "OTEL_SERVICE_NAME", default_value = env!("CARGO_PKG_NAME"))]
+    pub service_name: String,
+    /// Further resource attributes, as OpenTelemetry defines them.
+    #[arg(long = "OTEL_RESOURCE_ATTRIBUTES")]
+    _read_by_the_library: Option<String>,
     /// The files of secrets, which may change while the service runs.
+    #[arg(skip)]
     pub secret_files: Vec<SecretFile>,
+    /// What is suspicious and yet usable.
+    #[arg(skip)]
+    pub warnings: Vec<String>,
+    /// The settings that are set, by their variable, with the value as people may see it.
+    #[arg(skip)]
+    given: BTreeMap<String, String>,
 }
 
-/// One setting per line, for people. No secret is among them.
+const AN_ADDRESS: &str = "an IP address such as 127.0.0.1 or ::";
+const A_PORT: &str = "a port between 0 and 65535 (0 picks a free one)";
+const LEVELS: &str = "error, warn, info, debug or trace";
+const A_URL: &str = "an http:// or https:// URL without user and query, such as http://localhost:4318";
+
+/// The database and one setting per line, for people. No secret is among them.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let set = |set: bool| if set { "set" } else { "not set" };
-        writeln!(f, "  API                {}", self.address)?;
-        writeln!(f, "  metrics, faults    {}", self.admin_address)?;
-        writeln!(f, "  database           {}", self.database_url)?;
-        writeln!(f, "  connections        {}", self.max_connections)?;
-        writeln!(f, "  pooling            {}", self.pooling)?;
-        writeln!(f, "  environment        {}", self.environment)?;
-        writeln!(f, "  version            {}", self.version)?;
-        writeln!(f, "  log level          {}", self.log_level)?;
-        writeln!(f, "  admin token        {}", set(self.admin_token.is_some()))?;
-        let reads = if self.clients.anonymous_reads { "anyone" } else { "a key with a read scope" };
-        writeln!(f, "  reads              {reads}")?;
-        writeln!(f, "  drain              {} s", self.drain.as_secs())?;
-        writeln!(f, "  wait for database  {} s", self.start.as_secs())?;
-        match self.otlp_endpoint.as_ref().filter(|_| self.exports_traces) {
-            Some(endpoint) => write!(f, "  traces             {endpoint}"),
-            None => write!(f, "  traces             not exported"),
+        write!(f, "  {:27} {}", "database", self.database_url)?;
+        for Setting { name, default, .. } in reference() {
+            let file = format!("{name}_FILE");
+            match self.given.get_key_value(&name).or_else(|| self.given.get_key_value(&file)) {
+                Some((variable, value)) => write!(f, "\n  {variable:27} {value}")?,
+                None if default.is_empty() => write!(f, "\n  {name:27} not set")?,
+                None => write!(f, "\n  {name:27} {default} (default)")?,
+            }
         }
+        self.warnings.iter().try_for_each(|warning| write!(f, "\nwarning: {warning}"))
     }
 }
 
 impl Config {
-    /// Returns what is suspicious and yet usable.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        let unused = self
-            .has_unused_password
-            .then(|| format!("DB_PASSWORD is set without DB_HOST: the database is {}", self.database_url));
-        unused.into_iter().collect()
+    /// Reads the environment of this process, with keys of these scopes. Nothing is opened or bound; only `*_FILE` secrets
+    /// are read.
+    pub fn from_environment(scopes: &'static [Scope]) -> Result<Self, ConfigErrors> {
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        Self::from_variables(std::env::vars_os().map(|(name, value)| (text(name), text(value))), scopes)
     }
 
-    /// Reads the configuration, with keys of these scopes. Nothing is opened or bound; only `*_FILE` secrets are read.
+    /// Reads these variables as if they were the environment.
     pub fn from_variables(
-        variables: &impl Variables,
+        variables: impl IntoIterator<Item = (impl ToString, impl ToString)>,
         scopes: &'static [Scope],
     ) -> Result<Self, ConfigErrors> {
-        let mut reader = Reader { variables, errors: Vec::new(), secret_files: Vec::new() };
-        let bind =
-            reader.parsed("BIND", IpAddr::V4(Ipv4Addr::LOCALHOST), "an IP address such as 127.0.0.1 or ::");
-        let port = reader.parsed("PORT", 8080, "a port between 0 and 65535 (0 picks a free one)");
-        let admin_port = reader.parsed("ADMIN_PORT", 8081, "a port between 0 and 65535 (0 picks a free one)");
-        if port == admin_port && port != 0 {
-            reader.refuse("ADMIN_PORT", Some(admin_port.to_string()), "another port than PORT");
+        let mut reader = Reader::new(variables);
+        let mut config = reader.read::<Self>()?;
+        if config.port == config.admin_port && config.port != 0 {
+            let port = config.port.to_string();
+            reader.errors.refuse("ADMIN_PORT", Some(&port), "another port than PORT");
         }
-        let environment = reader.parsed(
-            "ENVIRONMENT",
-            Environment(String::from("development")),
-            "one word of up to 64 letters, digits, `-` and `_`, such as production",
-        );
-        let mut config = Self {
-            clients: reader.client_policy(&environment, scopes),
-            address: SocketAddr::new(bind, port),
-            admin_address: SocketAddr::new(bind, admin_port),
-            database_url: reader.database_url(&environment),
-            has_unused_password: reader.has_unused_password(),
-            pooling: reader.pooling(),
-            log_level: reader.parsed("LOG_LEVEL", Level::INFO, "error, warn, info, debug or trace"),
-            max_connections: reader.ranged("MAX_CONNECTIONS", 10, 1, 1000),
-            environment,
-            version: reader.get("APP_VERSION").unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
-            base_url: reader.url("API_BASE_URL").unwrap_or_default(),
-            admin_token: reader.secret("ADMIN_TOKEN").map(|token| AdminToken::new(&token)),
-            drain: Duration::from_secs(reader.ranged("DRAIN_SECONDS", 2, 0, 300).into()),
-            otlp_endpoint: reader.url("OTEL_EXPORTER_OTLP_ENDPOINT"),
-            exports_traces: reader.exporter("OTEL_TRACES_EXPORTER", true),
-            start: Duration::from_secs(reader.ranged("START_SECONDS", 30, 0, 600).into()),
-            secret_files: Vec::new(),
-        };
-        config.secret_files = reader.secret_files;
-        if reader.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(reader.errors)) }
+        config.join_pieces(&mut reader);
+        config.clients.read_keys(&config.environment, scopes, &mut reader.errors);
+        config.otlp_endpoint = config.otlp_endpoint.filter(|_| config.exports_traces);
+        let Reader { given, secret_files, errors, .. } = reader;
+        if errors.0.is_empty() { Ok(Self { given, secret_files, ..config }) } else { Err(errors) }
     }
+
+    /// Returns the address of the API.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(self.bind, self.port)
+    }
+
+    /// Returns the address of metrics, probes and faults.
+    #[must_use]
+    pub fn admin_address(&self) -> SocketAddr {
+        SocketAddr::new(self.bind, self.admin_port)
+    }
+}
+
+/// Reads a URL without the slash at its end. An empty one is the default where there is none.
+fn http_url(text: &str) -> Option<String> {
+    if text.is_empty() {
+        return Some(String::new());
+    }
+    let uri = text.parse::<Uri>().ok()?;
+    let is_usable = matches!(uri.scheme_str(), Some("http" | "https"))
+        && uri.host().is_some_and(|host| !host.is_empty())
+        && uri.query().is_none()
+        && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    is_usable.then(|| text.trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -179,21 +190,23 @@ pub(crate) mod tests {
 
     impl Config {
         /// Reads the configuration of a service that has things.
-        pub(crate) fn of_test(variables: &impl Variables) -> Result<Self, ConfigErrors> {
+        pub(crate) fn of_test(
+            variables: impl IntoIterator<Item = (impl ToString, impl ToString)>,
+        ) -> Result<Self, ConfigErrors> {
             const READ: [Scope; 2] = [Scope::reading("things:read"), Scope::reading("others:read")];
             Self::from_variables(variables, &[READ[0], READ[1], WRITE, IMPORT])
         }
     }
 
-    fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
-        Config::of_test(&variables.iter().copied().collect::<HashMap<_, _>>())
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        Config::of_test(variables.iter().copied())
     }
 
     #[test]
     fn nothing_set_gives_the_documented_defaults() {
         let config = read(&[]).unwrap();
-        assert_eq!(config.address.to_string(), "127.0.0.1:8080");
-        assert_eq!(config.admin_address.to_string(), "127.0.0.1:8081");
+        assert_eq!(config.address().to_string(), "127.0.0.1:8080");
+        assert_eq!(config.admin_address().to_string(), "127.0.0.1:8081");
         assert_eq!(config.database_url.expose(), "sqlite://titanic.db");
         assert_eq!(config.drain, Duration::from_secs(2));
         assert_eq!(config.version, env!("CARGO_PKG_VERSION"));

@@ -1,16 +1,15 @@
 //! Reads the environment, does what it is told, and ends with 0 after an orderly end, 1 when it could not be done, 2 when
 //! the environment or the command line cannot be used.
 
-use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use clap::{Parser, Subcommand};
 use titanic::api;
 use titanic::clock::SystemClock;
-use titanic::config::ProcessVariables;
 use titanic::database::Opening;
 use titanic::shutdown::Shutdown;
 use titanic::telemetry::Telemetry;
@@ -24,38 +23,23 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     // Before anything that could open a connection: TLS has no provider of its own choice.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
-    let verb = match Verb::of(std::env::args_os().skip(1)) {
-        Ok(verb) => verb,
-        Err(error) => {
-            tell(&error);
-            return ExitCode::from(2);
-        }
-    };
-    if matches!(verb, Verb::Help) {
-        let mut out = std::io::stdout().lock();
-        let _written = write!(
-            out,
-            "{USAGE}\n\nIt is configured by environment variables:\n\n{}",
-            titanic::config::text()
-        );
-        return ExitCode::SUCCESS;
-    }
-    let config = match Config::from_variables(&ProcessVariables, api::SCOPES) {
+    let arguments = Arguments::parse();
+    let config = match Config::from_environment(api::SCOPES) {
         Ok(config) => config,
         Err(errors) => {
             tell(&errors.to_string());
             return ExitCode::from(2);
         }
     };
-    let done = match verb {
-        Verb::CheckConfig | Verb::Help => {
-            check(&config);
-            Ok(())
-        }
-        Verb::Healthcheck => return ready(&config),
+    if arguments.check_config {
+        let _written = writeln!(std::io::stdout(), "the environment can be used:\n{config}");
+        return ExitCode::SUCCESS;
+    }
+    let done = match arguments.verb.unwrap_or(Verb::Serve) {
         Verb::Serve => live(config),
-        Verb::Backup(path) => transfer(&config, &path, true),
-        Verb::Restore(path) => transfer(&config, &path, false),
+        Verb::Healthcheck => return ready(&config),
+        Verb::Backup { file } => transfer(&config, &file, true),
+        Verb::Restore { file } => transfer(&config, &file, false),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,48 +50,45 @@ fn main() -> ExitCode {
     }
 }
 
-/// The ways to call the program.
-const USAGE: &str = "use it as `titanic`, `titanic --help`, `titanic --check-config`, `titanic healthcheck`, \
-     `titanic backup FILE` or `titanic restore FILE`";
-
-/// The command of this invocation.
-enum Verb {
-    Help,
-    Serve,
-    CheckConfig,
-    Healthcheck,
-    Backup(PathBuf),
-    Restore(PathBuf),
+/// The command line.
+#[derive(Parser)]
+#[command(
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    after_help = format!("Environment variables:\n\n{}", titanic::config::text()),
+    term_width = 0
+)]
+struct Arguments {
+    /// Check the environment and print the settings in effect; nothing is opened
+    #[arg(long)]
+    check_config: bool,
+    #[command(subcommand)]
+    verb: Option<Verb>,
 }
 
-impl Verb {
-    fn of(mut words: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let usage = USAGE;
-        let (verb, path, more) = (words.next(), words.next().map(PathBuf::from), words.next());
-        match (verb.as_ref().map(|verb| verb.to_string_lossy()).as_deref(), path, more) {
-            (None | Some("serve"), None, None) => Ok(Self::Serve),
-            (Some("--check-config" | "check-config"), None, None) => Ok(Self::CheckConfig),
-            (Some("--help" | "-h" | "help"), None, None) => Ok(Self::Help),
-            (Some("healthcheck"), None, None) => Ok(Self::Healthcheck),
-            (Some("backup"), Some(path), None) => Ok(Self::Backup(path)),
-            (Some("restore"), Some(path), None) => Ok(Self::Restore(path)),
-            (Some(verb @ ("backup" | "restore")), None, None) => Err(format!("{verb} needs a file; {usage}")),
-            (Some(verb), _, _) => Err(format!("cannot do `{}`; {usage}", verb.escape_debug())),
-            (None, _, _) => Err(usage.to_owned()),
-        }
-    }
+#[derive(Subcommand)]
+enum Verb {
+    /// Serve until told to stop; the default
+    Serve,
+    /// Ask the service beside this one whether it is ready: 0 if it is, 1 if it is not, 4 if nobody answers
+    Healthcheck,
+    /// Write all records to a file, also while the service runs
+    Backup { file: PathBuf },
+    /// Read all records of a file into the database
+    Restore { file: PathBuf },
 }
 
 /// 0 when the service beside us is ready, 1 when it is not, 4 when there is none.
 fn ready(config: &Config) -> ExitCode {
-    match titanic::healthcheck::ask(config.admin_address) {
+    match titanic::healthcheck::ask(config.admin_address()) {
         Ok(200) => ExitCode::SUCCESS,
         Ok(status) => {
             tell(&format!("not ready: /readyz answered {status}"));
             ExitCode::FAILURE
         }
         Err(error) => {
-            tell(&format!("no answer from {}: {error}", config.admin_address));
+            tell(&format!("no answer from {}: {error}", config.admin_address()));
             ExitCode::from(4)
         }
     }
@@ -127,15 +108,6 @@ fn transfer(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
         tell(&format!("{} of {} {done} {}", counts.join(", "), config.database_url, path.display()));
         Ok(())
     })
-}
-
-/// Prints the effective configuration. Nothing was opened.
-fn check(config: &Config) {
-    let mut out = std::io::stdout().lock();
-    let _written = writeln!(out, "the environment can be used:\n{config}");
-    for warning in config.warnings() {
-        let _written = writeln!(out, "  warning            {warning}");
-    }
 }
 
 fn live(config: Config) -> anyhow::Result<()> {

@@ -98,8 +98,8 @@ impl Titanic {
     /// Binds both ports. Nobody is served yet, and no database is touched: a second service must leave that of the first
     /// alone, and finds out here that it is the second.
     pub async fn build(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        let public = Listener::bind(config.address, "PORT").await?;
-        let admin = Listener::bind(config.admin_address, "ADMIN_PORT").await?;
+        let public = Listener::bind(config.address(), "PORT").await?;
+        let admin = Listener::bind(config.admin_address(), "ADMIN_PORT").await?;
         Ok(Self { config, clock, public, admin })
     }
 
@@ -139,7 +139,7 @@ impl Titanic {
         announce(&shared, addresses);
         let mut housekeeping = JoinSet::new();
         housekeeping.spawn(maintain(shared.clone()));
-        if shared.secrets.may_change() {
+        if !shared.config.secret_files.is_empty() {
             housekeeping.spawn(reload_secrets(shared.clone()));
         }
 
@@ -174,7 +174,7 @@ fn announce(shared: &Shared, (address, admin_address): (SocketAddr, SocketAddr))
         database = %shared.config.database_url,
         "listening"
     );
-    for warning in shared.config.warnings() {
+    for warning in &shared.config.warnings {
         tracing::warn!(warning, "the configuration is suspicious");
     }
     match &shared.config.clients.keys {

@@ -4,43 +4,92 @@ use std::fmt;
 use std::net::IpAddr;
 
 use axum::http::{HeaderValue, Uri};
+use clap::ArgAction;
 use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Environment, HostPattern, Reader, Variables};
+use super::reader::{number, rule, word};
+use super::secret::Secret;
+use super::{ConfigErrors, Environment, HostPattern};
 
 /// The policy for clients: keys, origins and limits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct ClientPolicy {
-    /// The keys of the start (`API_KEYS`, `API_KEYS_FILE`).
+    /// Lines of `name scope[,scope] sha256:<digest>`. Without keys only a development machine takes changes.
+    #[arg(long = "API_KEYS", hide_env_values = true)]
+    api_keys: Option<Secret>,
+    /// The keys of the start.
+    #[arg(skip)]
     pub keys: Keys,
     /// The scopes that a key may have.
+    #[arg(skip)]
     pub scopes: &'static [Scope],
-    /// True if reading needs no key (`ANONYMOUS_READS`).
+    /// `allow`, or `deny`: reading needs a key with a scope that ends in `:read`.
+    #[arg(
+        long = "ANONYMOUS_READS",
+        default_value = "allow",
+        value_parser = word(&[("allow", true), ("deny", false)]),
+        action = ArgAction::Set
+    )]
     pub anonymous_reads: bool,
-    /// The origins whose pages may read responses (`CORS_ORIGINS`).
+    /// Origins whose pages may read responses, or `*`.
+    #[arg(long = "CORS_ORIGINS", value_parser = rule(ORIGINS, origin))]
     pub origins: Vec<HeaderValue>,
-    /// The names under which the service answers (`ALLOWED_HOSTS`); any when empty.
+    /// Names under which the API answers, without ports: others get 421, except probes. `*.` stands for all names below.
+    #[arg(long = "ALLOWED_HOSTS", value_parser = rule(HOSTS, HostPattern::read))]
     pub hosts: Vec<HostPattern>,
-    /// The proxies, which share no limit per address (`TRUSTED_PROXIES`).
+    /// Addresses or networks of proxies, which may have all `MAX_CLIENT_CONNECTIONS`.
+    #[arg(long = "TRUSTED_PROXIES", value_parser = rule(NETWORKS, Network::read))]
     pub proxies: Vec<Network>,
-    /// The limit of requests in flight (`MAX_IN_FLIGHT`).
+    /// Requests at once; beyond them 503.
+    #[arg(long = "MAX_IN_FLIGHT", default_value = "512", value_parser = number(1..=100_000_usize))]
     pub in_flight: usize,
-    /// The limit of client connections (`MAX_CLIENT_CONNECTIONS`).
+    /// Client connections. Beyond them the longest idle one is closed.
+    #[arg(long = "MAX_CLIENT_CONNECTIONS", default_value = "1024", value_parser = number(1..=100_000_usize))]
     pub connections: usize,
-    /// The limit of connections from one address that is no trusted proxy (`MAX_CONNECTIONS_PER_ADDRESS`).
+    /// Connections of one address that is no trusted proxy.
+    #[arg(long = "MAX_CONNECTIONS_PER_ADDRESS", default_value = "512", value_parser = number(1..=100_000_usize))]
     pub connections_per_address: usize,
 }
 
+const ORIGINS: &str = "origins such as https://titanic.example, or *";
+const HOSTS: &str =
+    "names such as api.titanic.example or *.titanic.example, without ports, with commas between";
+const NETWORKS: &str = "addresses or networks such as 10.0.0.0/8, with commas between";
+
+impl ClientPolicy {
+    /// Reads the keys, with these scopes.
+    pub(super) fn read_keys(
+        &mut self,
+        environment: &Environment,
+        scopes: &'static [Scope],
+        errors: &mut ConfigErrors,
+    ) {
+        self.scopes = scopes;
+        self.keys = match &self.api_keys {
+            Some(Secret(text)) => Keys::parse(text, scopes).unwrap_or_else(|wrong| {
+                wrong.into_iter().for_each(|expected| errors.refuse("API_KEYS", None, expected));
+                Keys::Nobody
+            }),
+            None if environment.is_development() => Keys::Open,
+            None => Keys::Nobody,
+        };
+        if !self.anonymous_reads && self.api_keys.is_none() {
+            errors.refuse("ANONYMOUS_READS", Some("deny"), "API_KEYS to be set, or nobody could read");
+        }
+    }
+}
+
 /// The keys that allow changes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Keys {
     /// A holder of one of these keys, within its scopes.
     Required(Vec<ApiKey>),
     /// Any client: this is a development machine.
     Open,
     /// No client: no key was configured, and this is no development machine.
+    #[default]
     Nobody,
 }
 
@@ -172,72 +221,6 @@ impl Network {
     }
 }
 
-impl<V: Variables> Reader<'_, V> {
-    pub(super) fn client_policy(
-        &mut self,
-        environment: &Environment,
-        scopes: &'static [Scope],
-    ) -> ClientPolicy {
-        ClientPolicy {
-            keys: self.keys(environment, scopes),
-            scopes,
-            anonymous_reads: self.anonymous_reads(),
-            origins: self.list("CORS_ORIGINS", "origins such as https://titanic.example, or *", origin),
-            hosts: self.list(
-                "ALLOWED_HOSTS",
-                "names such as api.titanic.example or *.titanic.example, without ports, with commas between",
-                HostPattern::read,
-            ),
-            proxies: self.list(
-                "TRUSTED_PROXIES",
-                "addresses or networks such as 10.0.0.0/8, with commas between",
-                Network::read,
-            ),
-            in_flight: self.ranged("MAX_IN_FLIGHT", 512, 1, 100_000) as usize,
-            connections: self.ranged("MAX_CLIENT_CONNECTIONS", 1024, 1, 100_000) as usize,
-            connections_per_address: self.ranged("MAX_CONNECTIONS_PER_ADDRESS", 512, 1, 100_000) as usize,
-        }
-    }
-
-    fn keys(&mut self, environment: &Environment, scopes: &[Scope]) -> Keys {
-        let Some(text) = self.secret("API_KEYS") else {
-            return if environment.is_development() { Keys::Open } else { Keys::Nobody };
-        };
-        Keys::parse(&text, scopes).unwrap_or_else(|wrong| {
-            wrong.into_iter().for_each(|expected| self.refuse("API_KEYS", None, expected));
-            Keys::Nobody
-        })
-    }
-
-    /// Reads whether anyone may read. Without keys a denial would deny everyone, so it needs some.
-    fn anonymous_reads(&mut self) -> bool {
-        let setting = self.get("ANONYMOUS_READS");
-        let has_keys = self.get("API_KEYS").is_some() || self.get("API_KEYS_FILE").is_some();
-        match setting.as_deref() {
-            None | Some("allow") => true,
-            Some("deny") if has_keys => false,
-            Some("deny") => {
-                self.refuse("ANONYMOUS_READS", setting, "API_KEYS to be set, or nobody could read");
-                false
-            }
-            Some(_) => {
-                self.refuse("ANONYMOUS_READS", setting, "allow or deny");
-                false
-            }
-        }
-    }
-
-    /// Several values with commas between.
-    fn list<T>(&mut self, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
-        let Some(text) = self.get(name) else { return Vec::new() };
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(read).collect::<Option<Vec<_>>>().unwrap_or_else(|| {
-            self.refuse(name, Some(text.clone()), expected);
-            Vec::new()
-        })
-    }
-}
-
 /// An origin as browsers write it: scheme, host, port, and nothing after it.
 fn origin(text: &str) -> Option<HeaderValue> {
     let uri = || text.parse::<Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.query().is_none());
@@ -247,8 +230,6 @@ fn origin(text: &str) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
     use crate::Config;
     use crate::config::ConfigErrors;
@@ -258,8 +239,7 @@ mod tests {
     const ICEBERG: &str = "sha256:91e16ed3ab68d1bd19b0c3ff3a5c3d7b7a4f6e2b1a2c3d4e5f60718293a4b5c6";
 
     fn read(variables: &[(&'static str, &str)]) -> Result<ClientPolicy, ConfigErrors> {
-        let variables: HashMap<&str, &str> = variables.iter().copied().collect();
-        Config::of_test(&variables).map(|config| config.clients)
+        Config::of_test(variables.iter().copied()).map(|config| config.clients)
     }
 
     fn line(name: &str, scopes: &str, secret: &str) -> String {

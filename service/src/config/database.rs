@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Environment, Reader, Variables};
+use super::Config;
+use super::reader::{Reader, number, rule};
+use super::secret::Secret;
 
 /// The address of the database. Its `Debug` shows no credentials.
 #[derive(Clone)]
@@ -16,12 +18,6 @@ const EXPECTED: &str = "a SQLite URL such as sqlite://titanic.db or sqlite::memo
      postgres://user:password@host:5432/titanic";
 
 impl DatabaseUrl {
-    /// Reads a URL, or returns what was expected.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Self(text.trim().to_owned());
-        if url.is_usable() { Ok(url) } else { Err(EXPECTED.to_owned()) }
-    }
-
     /// The URL as it was given, for the database driver only.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -39,6 +35,15 @@ impl DatabaseUrl {
         let sqlite = self.0.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
         sqlite
             .map_or(self.is_postgres() && self.0.parse::<PgConnectOptions>().is_ok(), |path| !path.is_empty())
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = Self(text.trim().to_owned());
+        if url.is_usable() { Ok(url) } else { Err(EXPECTED) }
     }
 }
 
@@ -68,137 +73,101 @@ pub enum Pooling {
     Transaction,
 }
 
-impl fmt::Display for Pooling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Session => "session",
-            Self::Transaction => "transaction",
-        })
-    }
-}
+/// The words of `DB_POOLING`.
+pub(super) const POOLINGS: [(&str, Pooling); 2] =
+    [("session", Pooling::Session), ("transaction", Pooling::Transaction)];
 
-impl FromStr for Pooling {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "session" => Ok(Self::Session),
-            "transaction" => Ok(Self::Transaction),
-            _ => Err(()),
-        }
-    }
-}
-
-/// The variables that describe a PostgreSQL piece by piece.
-const DB_VARIABLES: [&str; 8] = [
-    "DB_HOST",
-    "DB_PORT",
-    "DB_NAME",
-    "DB_USER",
-    "DB_USER_FILE",
-    "DB_PASSWORD",
-    "DB_PASSWORD_FILE",
-    "DB_SSLMODE",
-];
 /// The database of a service that is told of none.
-const DEFAULT: &str = "sqlite://titanic.db";
-/// The TLS modes of a connection to PostgreSQL.
-const TLS_MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
+pub(super) const DEFAULT: &str = "sqlite://titanic.db";
 
 /// A text as it may stand in any place of a URL.
 fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
+    let escape = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escape).collect()
 }
 
-impl<V: Variables> Reader<'_, V> {
-    pub(super) fn database_url(&mut self, environment: &Environment) -> DatabaseUrl {
-        let mistakes = self.errors.len();
-        let url = self.secret("DATABASE_URL");
-        let parts =
-            DB_VARIABLES.iter().find(|name| self.variables.get(name).is_some_and(|value| !value.is_empty()));
-        let url = match (url, parts) {
-            (Some(_), Some(part)) => {
-                self.refuse(part, None, "to be unset while DATABASE_URL is set (one of both)");
-                return DatabaseUrl(String::new());
-            }
-            (Some(url), None) => DatabaseUrl(url),
-            // A password alone names no server. Production must not start on a file by mistake.
-            (None, Some(_)) if self.has_only_a_password() && !environment.is_production() => {
-                DatabaseUrl(DEFAULT.to_owned())
-            }
-            (None, Some(_)) => self.database_of_parts(),
-            (None, None) => DatabaseUrl(DEFAULT.to_owned()),
-        };
-        if self.errors.len() == mistakes && !url.is_usable() {
-            self.refuse("DATABASE_URL", None, EXPECTED);
-        }
-        url
-    }
+/// A PostgreSQL, told in the pieces that a chart or a task definition has.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Pieces {
+    /// The host of PostgreSQL, or the folder of its socket.
+    #[arg(long = "DB_HOST")]
+    host: Option<String>,
+    /// Its port.
+    #[arg(long = "DB_PORT", default_value = "5432", value_parser = number(1..=65_535_u16))]
+    db_port: u16,
+    /// The database.
+    #[arg(long = "DB_NAME", default_value = "titanic")]
+    name: String,
+    /// The user. A rotation that takes turns between two logins changes it with the password.
+    #[arg(long = "DB_USER", default_value = "titanic", hide_env_values = true)]
+    user: Secret,
+    /// The password. Without `DB_HOST` it is not used, and production refuses to start.
+    #[arg(long = "DB_PASSWORD", hide_env_values = true)]
+    password: Option<Secret>,
+    /// `disable`, `prefer`, `require`, `verify-ca` or `verify-full`.
+    #[arg(long = "DB_SSLMODE", default_value = "prefer", value_parser = rule(TLS_MODES, tls_mode))]
+    tls: String,
+}
 
-    pub(super) fn has_unused_password(&self) -> bool {
-        let set = ["DB_PASSWORD", "DB_PASSWORD_FILE"].iter().any(|name| self.get(name).is_some());
-        set && self.get("DATABASE_URL").is_none() && self.has_only_a_password()
-    }
+const TLS_MODES: &str = "disable, prefer, require, verify-ca, verify-full";
 
-    fn has_only_a_password(&self) -> bool {
-        let others = DB_VARIABLES.iter().filter(|name| !name.starts_with("DB_PASSWORD"));
-        others.into_iter().all(|name| self.get(name).is_none())
-    }
+fn tls_mode(text: &str) -> Option<String> {
+    TLS_MODES.split(", ").find(|mode| *mode == text).map(str::to_owned)
+}
 
-    /// A PostgreSQL, told in the pieces that a chart or a task definition has.
-    fn database_of_parts(&mut self) -> DatabaseUrl {
-        let host = self.get("DB_HOST").unwrap_or_else(|| {
-            self.refuse("DB_HOST", None, "the host of the database, or a folder with its socket");
-            String::new()
-        });
-        let port: u16 = self.parsed("DB_PORT", 5432, "a port between 1 and 65535");
-        let name = self.get("DB_NAME").unwrap_or_else(|| String::from("titanic"));
-        // a rotation that takes turns between two logins changes the name with the password
-        let user = self.secret("DB_USER").unwrap_or_else(|| String::from("titanic"));
+impl Pieces {
+    fn url(&self, host: &str) -> String {
+        let Self { db_port, tls, .. } = self;
+        let (user, name) = (escaped(&self.user.0), escaped(&self.name));
         let password =
-            self.secret("DB_PASSWORD").map(|word| format!(":{}", escaped(&word))).unwrap_or_default();
-        let tls = self.get("DB_SSLMODE").unwrap_or_else(|| String::from("prefer"));
-        if !TLS_MODES.contains(&tls.as_str()) {
-            self.refuse("DB_SSLMODE", Some(tls.clone()), TLS_MODES.join(", "));
-        }
-        // An address of version 6 is the one host that has colons.
-        let place = if host.starts_with('/') {
-            return DatabaseUrl(format!(
-                "postgres://{}{password}@localhost:{port}/{}?host={}&sslmode=disable",
-                escaped(&user),
-                escaped(&name),
-                escaped(&host)
-            ));
+            self.password.as_ref().map(|word| format!(":{}", escaped(&word.0))).unwrap_or_default();
+        let (place, options) = if host.starts_with('/') {
+            (String::from("localhost"), format!("host={}&sslmode=disable", escaped(host)))
         } else if host.contains(':') {
-            format!("[{host}]")
+            // An address of version 6 is the one host that has colons.
+            (format!("[{host}]"), format!("sslmode={tls}"))
         } else {
-            escaped(&host)
+            (escaped(host), format!("sslmode={tls}"))
         };
-        DatabaseUrl(format!(
-            "postgres://{}{password}@{place}:{port}/{}?sslmode={tls}",
-            escaped(&user),
-            escaped(&name)
-        ))
+        format!("postgres://{user}{password}@{place}:{db_port}/{name}?{options}")
+    }
+}
+
+impl Config {
+    /// Takes the database from its pieces, where there are some.
+    pub(super) fn join_pieces(&mut self, reader: &mut Reader) {
+        let mut pieces = reader.given.keys().filter(|name| name.starts_with("DB_") && *name != "DB_POOLING");
+        let Some(first) = pieces.next().cloned() else { return };
+        let is_only_password = first.starts_with("DB_PASSWORD") && pieces.next().is_none();
+        if reader.given.keys().any(|name| name.starts_with("DATABASE_URL")) {
+            let expected = "to be unset while DATABASE_URL is set (one of both)";
+            reader.errors.refuse(&first, None, expected);
+        } else if is_only_password && !self.environment.is_production() {
+            // A password alone names no server. Production must not start on a file by mistake.
+            self.warnings.push(format!("{first} is set without DB_HOST: the database is {DEFAULT}"));
+        } else if let Some(host) = &self.pieces.host {
+            self.database_url = DatabaseUrl(self.pieces.url(host));
+            if !self.database_url.is_usable() {
+                reader.errors.refuse("DB_HOST", None, "a host of which a PostgreSQL URL can be made");
+            }
+        } else {
+            let expected = "the host of the database, or a folder with its socket";
+            reader.errors.refuse("DB_HOST", None, expected);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::super::{Config, ConfigErrors};
     use super::*;
 
-    fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
-        Config::of_test(&variables.iter().copied().collect::<HashMap<_, _>>())
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        Config::of_test(variables.iter().copied())
     }
 
     #[test]
@@ -252,7 +221,7 @@ mod tests {
 
         let errors = read(&[("DB_USER", "crew"), ("DB_PORT", "many"), ("DB_SSLMODE", "maybe")]).unwrap_err();
         let named: Vec<_> = errors.0.iter().map(|error| error.variable.as_str()).collect();
-        assert_eq!(named, ["DB_HOST", "DB_PORT", "DB_SSLMODE"]);
+        assert_eq!(named, ["DB_PORT", "DB_SSLMODE", "DB_HOST"]);
         let both = [("DATABASE_URL", "sqlite://a"), ("DB_PASSWORD", "iceberg")];
         let errors = read(&both).unwrap_err().to_string();
         assert!(
@@ -279,7 +248,7 @@ mod tests {
         let with = |environment| [&mission[..], &[("ENVIRONMENT", environment)]].concat();
         let config = read(&with("local")).unwrap();
         assert_eq!(config.database_url.expose(), DEFAULT);
-        assert_eq!(config.warnings().len(), 1);
+        assert_eq!(config.warnings.len(), 1);
         let errors = read(&with("production")).unwrap_err();
         assert_eq!(errors.0[0].variable, "DB_HOST");
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// The purpose of an installation: a word of the operator's choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Environment(pub(super) String);
+pub struct Environment(String);
 
 impl Environment {
     /// Returns whether real clients are served here. `prod`, `Production`, `prod-eu` count: a drill refused by mistake costs
@@ -24,14 +24,14 @@ impl Environment {
 }
 
 impl FromStr for Environment {
-    type Err = ();
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, ()> {
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(())
+            Err("one word of up to 64 letters, digits, `-` and `_`, such as production")
         }
     }
 }
@@ -44,12 +44,10 @@ impl fmt::Display for Environment {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use crate::config::{Config, ConfigErrors};
 
-    fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
-        Config::of_test(&variables.iter().copied().collect::<HashMap<_, _>>())
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        Config::of_test(variables.iter().copied())
     }
 
     #[test]

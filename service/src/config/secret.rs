@@ -1,41 +1,38 @@
 //! Secrets: from a variable or a file, and never shown.
 
 use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Reader, Variables};
-
 /// The largest secret file that is read: some hundred API keys.
 const SECRET_BYTES: u64 = 64 * 1024;
 
-/// The token that allows drills. Only its digest is kept, which also makes the comparison blind to its length.
-#[derive(Clone, Copy)]
-pub struct AdminToken([u8; 32]);
+/// A text that is never shown.
+#[derive(Clone)]
+pub struct Secret(pub(super) String);
 
-impl AdminToken {
-    /// Keeps the digest of a token.
-    #[must_use]
-    pub fn new(token: &str) -> Self {
-        Self(Sha256::digest(token.as_bytes()).into())
-    }
-
-    /// Returns whether this is the token, in a time that does not depend on where they differ.
+impl Secret {
+    /// Returns whether this is the secret, in a time that tells neither where they differ nor how long it is.
     #[must_use]
     pub fn admits(&self, offered: &str) -> bool {
-        let offered: [u8; 32] = Sha256::digest(offered.as_bytes()).into();
-        self.0.ct_eq(&offered).into()
+        let [secret, offered] = [&self.0, offered].map(Sha256::digest);
+        secret.ct_eq(&offered).into()
     }
 }
 
-impl fmt::Debug for AdminToken {
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AdminToken(***)")
+        f.write_str("***")
     }
 }
 
@@ -43,27 +40,31 @@ impl fmt::Debug for AdminToken {
 #[derive(Debug, Clone)]
 pub struct SecretFile {
     /// The variable, without `_FILE`.
-    pub variable: &'static str,
+    pub variable: String,
     path: PathBuf,
-    stamp: Option<Stamp>,
-}
-
-/// Device, inode, size and time of the last change: one of them differs after a file was written or replaced.
-type Stamp = (u64, u64, u64, i64, i64);
-
-fn stamp_of(file: &Metadata) -> Stamp {
-    (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec())
+    /// The digest of what was read last: the secret, or the reason for which there was none.
+    seen: [u8; 32],
 }
 
 impl SecretFile {
-    fn new(variable: &'static str, path: &str) -> Self {
-        Self { variable, path: PathBuf::from(path), stamp: None }
+    /// Reads a file for the first time.
+    pub(super) fn open(variable: &str, path: &str) -> (Self, Result<String, String>) {
+        let mut file = Self { variable: variable.to_owned(), path: PathBuf::from(path), seen: [0; 32] };
+        let read = file.read();
+        file.seen = digest_of(&read);
+        (file, read)
     }
 
-    /// Reads the secret, or says what was expected. The stamp is taken first, so that a file that changes meanwhile is
-    /// read again.
-    pub fn read(&mut self) -> Result<String, String> {
-        self.stamp = std::fs::metadata(&self.path).ok().map(|file| stamp_of(&file));
+    /// Reads the file. Returns the secret, or what was expected; nothing while it is the same as before.
+    pub fn read_changed(&mut self) -> Option<Result<String, String>> {
+        let read = self.read();
+        let digest = digest_of(&read);
+        let is_new = digest != self.seen;
+        self.seen = digest;
+        is_new.then_some(read)
+    }
+
+    fn read(&self) -> Result<String, String> {
         let mut text = String::new();
         let read =
             File::open(&self.path).and_then(|file| file.take(SECRET_BYTES + 1).read_to_string(&mut text));
@@ -77,43 +78,21 @@ impl SecretFile {
             Ok(_) => Ok(secret.to_owned()),
         }
     }
-
-    /// Reads the secret if the file has changed since it was read, or has gone.
-    pub fn read_changed(&mut self) -> Option<Result<String, String>> {
-        let stamp = std::fs::metadata(&self.path).ok().map(|file| stamp_of(&file));
-        (stamp != self.stamp).then(|| self.read())
-    }
 }
 
-impl<V: Variables> Reader<'_, V> {
-    /// A secret, from the variable itself or from the file that `<name>_FILE` names. Its value is never shown.
-    pub(super) fn secret(&mut self, name: &'static str) -> Option<String> {
-        let file_variable = format!("{name}_FILE");
-        let (inline, path) = (self.get(name), self.get(&file_variable));
-        if inline.is_some() && path.is_some() {
-            self.refuse(&file_variable, path, format!("to be unset while {name} is set (one of both)"));
-            return None;
-        }
-        let Some(path) = path else { return inline };
-        let mut file = SecretFile::new(name, &path);
-        let read = file.read();
-        self.secret_files.push(file);
-        match read {
-            Ok(secret) => return Some(secret),
-            Err(expected) => self.refuse(&file_variable, Some(path), expected),
-        }
-        None
-    }
+fn digest_of(read: &Result<String, String>) -> [u8; 32] {
+    let (Ok(text) | Err(text)) = read;
+    Sha256::digest(text).into()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, HashMap};
+    use std::collections::BTreeMap;
 
     use crate::config::{Config, ConfigErrors};
 
-    fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
-        Config::of_test(&variables.iter().copied().collect::<HashMap<_, _>>())
+    fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        Config::of_test(variables.iter().copied())
     }
 
     #[test]
@@ -124,7 +103,7 @@ mod tests {
         let variables =
             BTreeMap::from([(String::from("ADMIN_TOKEN_FILE"), path.to_string_lossy().into_owned())]);
         let config = Config::of_test(&variables).unwrap();
-        let token = config.admin_token.unwrap();
+        let token = config.admin_token.as_ref().unwrap();
         assert!(token.admits("iceberg"));
         assert!(!token.admits("iceberg\n"));
         assert!(!format!("{config:?}").contains("iceberg"));

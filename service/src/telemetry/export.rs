@@ -36,9 +36,7 @@ pub enum TelemetryError {
 
 /// Builds the exporter of spans. There is none without a collector.
 pub(super) fn build(config: &Config) -> Result<Option<SdkTracerProvider>, TelemetryError> {
-    let Some(endpoint) = config.otlp_endpoint.as_ref().filter(|_| config.exports_traces) else {
-        return Ok(None);
-    };
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
     let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/traces"));
     let exporter =
         exporter.build().map_err(|source| TelemetryError::Exporter { endpoint: endpoint.clone(), source })?;
@@ -67,10 +65,9 @@ pub(super) async fn flush(spans: SdkTracerProvider) {
 }
 
 fn resource(config: &Config) -> Resource {
-    // The builder also reads OTEL_RESOURCE_ATTRIBUTES; OTEL_SERVICE_NAME is honoured here.
-    let name = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
+    // The builder also reads OTEL_RESOURCE_ATTRIBUTES.
     Resource::builder()
-        .with_service_name(name.unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned()))
+        .with_service_name(config.service_name.clone())
         .with_attribute(KeyValue::new("service.version", config.version.clone()))
         .with_attribute(KeyValue::new("deployment.environment.name", config.environment.to_string()))
         .build()

@@ -180,7 +180,7 @@ async fn a_backup_is_taken_and_restored_while_the_program_runs() {
 
     for words in [&["backup"][..], &["restore"], &["backup", "a", "b"], &["scuttle"]] {
         let (code, said) = run(words, &[]).await;
-        assert_eq!((code, said.contains("titanic restore FILE")), (Some(2), true), "{words:?}: {said}");
+        assert_eq!((code, said.contains("Usage: titanic")), (Some(2), true), "{words:?}: {said}");
     }
     let (code, said) = run(&["restore", "titanic.db"], &[]).await;
     assert_eq!(code, Some(1));

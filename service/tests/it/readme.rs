@@ -50,9 +50,12 @@ async fn help_lists_the_commands_and_every_setting() {
     let output = command(&folder, &[("PORT", "wrong")]).arg("--help").output().await.unwrap();
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert!(said.contains("titanic backup FILE"), "{said}");
-    for setting in titanic::config::SETTINGS {
-        assert!(said.contains(setting.name), "{}", setting.name);
+    for command in ["serve", "healthcheck", "backup", "restore"] {
+        assert!(said.contains(&format!("\n  {command} ")), "{command}: {said}");
+    }
+    assert!(said.contains("--check-config"), "{said}");
+    for setting in titanic::config::reference() {
+        assert!(said.contains(&setting.name), "{}", setting.name);
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use crate::app::App;
 use crate::edge::digest;
@@ -121,6 +122,28 @@ async fn keys_are_exchanged_without_a_restart_and_a_bad_file_keeps_the_last_good
     assert_eq!((&told["level"], &told["secret"]), (&json!("ERROR"), &json!("API_KEYS")));
     assert!(told["expected"].as_str().unwrap().starts_with("line 1 to be `name scope"), "{told}");
     assert!(!told.to_string().contains("second"), "{told}");
+}
+
+/// A named pipe stands for a file system that hangs: who opens it for reading waits for a writer, and then for its words.
+#[tokio::test]
+async fn a_file_that_cannot_be_read_to_its_end_holds_up_no_probe() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    std::fs::write(&path, key("first")).unwrap();
+    let program = Program::start(&folder, &[("API_KEYS_FILE", path.to_str().unwrap())]).await;
+    std::fs::remove_file(&path).unwrap();
+    assert!(tokio::process::Command::new("mkfifo").arg(&path).status().await.unwrap().success());
+    for round in 0..2 {
+        let pipe = path.clone();
+        let opened = spawn_blocking(move || std::fs::File::options().write(true).open(pipe));
+        let mut pipe = opened.await.unwrap().unwrap();
+        assert_eq!(program.status("/readyz").await, Some(200), "round {round}");
+        assert_eq!(metric(&program, "titanic_secret_last_reload_successful").await, 1.0, "round {round}");
+        let next = format!("good-{round}");
+        std::io::Write::write_all(&mut pipe, key(&next).as_bytes()).unwrap();
+        drop(pipe);
+        until("the key is known", async || (knocks(&program, &next).await == 422).then_some(())).await;
+    }
 }
 
 /// A file is mended in a way that its size and time do not show, as a change of its owner is.
