@@ -7,10 +7,9 @@ use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
-use tracing::{Event, Span, Subscriber};
+use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Registry;
-use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 /// The header of a response that names its trace (W3C trace context, level 2).
@@ -50,8 +49,12 @@ impl TraceIds {
     }
 
     fn of_headers(headers: &HeaderMap) -> Option<Self> {
-        let parent = TraceContextPropagator::new().extract(&Headers(headers));
-        let ids = parent.span().span_context().clone();
+        Self::of_context(&TraceContextPropagator::new().extract(&Headers(headers)))
+    }
+
+    fn of_context(context: &opentelemetry::Context) -> Option<Self> {
+        let span = context.span();
+        let ids = span.span_context();
         ids.is_valid().then(|| Self { trace: ids.trace_id(), span: ids.span_id(), sampled: ids.is_sampled() })
     }
 
@@ -66,8 +69,8 @@ impl TraceIds {
 /// The names that every line within a request's span repeats, so that lines can be joined.
 #[derive(Debug, Clone)]
 pub struct Ids {
-    request: HeaderValue,
-    trace: Option<TraceIds>,
+    pub(super) request: HeaderValue,
+    pub(super) trace: Option<TraceIds>,
 }
 
 impl Ids {
@@ -75,25 +78,6 @@ impl Ids {
     #[must_use]
     pub fn new(request: HeaderValue, trace: Option<TraceIds>) -> Self {
         Self { request, trace }
-    }
-
-    /// The name of the request.
-    pub(super) fn request(&self) -> &str {
-        self.request.to_str().unwrap_or_default()
-    }
-
-    /// The trace and the span, if both are known.
-    pub(super) fn trace(&self) -> Option<TraceIds> {
-        self.trace
-    }
-
-    /// Returns those of the innermost span around an event that carries some.
-    pub(super) fn of_event<S>(event: &Event<'_>, context: &Context<'_, S>) -> Option<Self>
-    where
-        S: Subscriber + for<'a> LookupSpan<'a>,
-    {
-        let mut spans = context.event_scope(event).into_iter().flatten();
-        spans.find_map(|span| span.extensions().get::<Self>().cloned())
     }
 
     /// Lets a span carry them, beside its fields: those would be made into text here and read again for each line.
@@ -139,13 +123,7 @@ pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceIds> {
                 tracing::debug!("the client's trace could not be continued");
             }
         }
-        let context = span.context();
-        let ids = context.span().span_context().clone();
-        ids.is_valid().then(|| TraceIds {
-            trace: ids.trace_id(),
-            span: ids.span_id(),
-            sampled: ids.is_sampled(),
-        })
+        TraceIds::of_context(&span.context())
     } else {
         let ids = RandomIdGenerator::default();
         let theirs = headers.contains_key(TRACE_PARENT).then(|| TraceIds::of_headers(headers)).flatten();

@@ -52,9 +52,11 @@ where
         let _memory_takes_all = write!(line.0, "{{\"timestamp\":\"{:.6}\"", self.clock.now());
         line.put("level", event.metadata().level().as_str());
         line.put("target", event.metadata().target());
-        if let Some(ids) = Ids::of_event(event, &context) {
-            line.put("request_id", ids.request());
-            if let Some(TraceIds { trace, span, .. }) = ids.trace() {
+        // Of the innermost span that has some.
+        let mut spans = context.event_scope(event).into_iter().flatten();
+        if let Some(ids) = spans.find_map(|span| span.extensions().get::<Ids>().cloned()) {
+            line.put("request_id", ids.request.to_str().unwrap_or_default());
+            if let Some(TraceIds { trace, span, .. }) = ids.trace {
                 line.put("trace_id", format_args!("{trace}"));
                 line.put("span_id", format_args!("{span}"));
             }
