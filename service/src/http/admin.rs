@@ -6,6 +6,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
 use axum::{Extension, Json, Router};
+use http_server::PeerAddress;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -18,7 +19,6 @@ use super::extract::JsonObject;
 use super::faults::{FaultOrder, FaultView};
 use crate::telemetry::AUDIT;
 use crate::telemetry::metrics::Format;
-use http_server::PeerAddress;
 
 /// The routes that operators see.
 pub(super) fn routes(shared: &Shared) -> Router<Shared> {
