@@ -1,4 +1,4 @@
-//! What a handler is told of the connection of a request, as extensions of it.
+//! The connection of a request, as extensions that its handler reads.
 
 use std::net::SocketAddr;
 

@@ -100,7 +100,7 @@ pub struct Config {
     /// The files of secrets, which may change while the service runs.
     #[arg(skip)]
     pub secret_files: Vec<SecretFile>,
-    /// What is suspicious and yet usable.
+    /// Settings that are suspicious and yet usable.
     #[arg(skip)]
     pub warnings: Vec<String>,
     /// The settings that are set, by their variable, with the value as people may see it.

@@ -30,7 +30,7 @@ pub(super) enum Pools {
         pool: Arc<Pool<Postgres>>,
         /// A connection of health checks, which must not wait behind requests. SQLite needs none: its statements are short.
         checks: Arc<Pool<Postgres>>,
-        /// Whether a pooler in front shares server connections between transactions.
+        /// True if a pooler in front shares server connections between transactions.
         pooling: Pooling,
     },
 }
