@@ -175,7 +175,8 @@ impl Table {
         self.open.values().map(|entry| entry.unsent.bytes()).sum()
     }
 
-    /// Closes the connection whose client has taken nothing of a response for the longest time. The newest response is spared if it
+    /// Closes the connection whose client has taken nothing of a response for the longest time: the one with the most bytes may be
+    /// a client that reads a large response as fast as it can. The newest response is spared if it
     /// is the only one of its connection. Returns false if there is none.
     fn close_reader(&mut self, newest: u64) -> bool {
         let holding = self.open.iter().filter(|(_, entry)| entry.unsent.bytes() > 0);

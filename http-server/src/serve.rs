@@ -102,15 +102,15 @@ pub(crate) async fn serve_table<H, F>(
             next = accept(&listener) => next,
         };
         start(stream, peer);
-        accepted = accepted.wrapping_add(1);
-        if accepted.is_multiple_of(ACCEPTS_IN_A_ROW) {
-            tokio::task::yield_now().await;
-        }
+        let_others_run(&mut accepted).await;
     }
     // The order matters: first the backlog is accepted, then the listener closes, and only then are the connections asked
-    // to end. In any other order somebody is cut off although others are still accepted.
-    while let Ok(Ok((stream, peer))) = timeout(Duration::ZERO, listener.accept()).await {
+    // to end. In any other order somebody is cut off although others are still accepted. Clients that connect without a pause do
+    // not put off the end.
+    for _ in 0..BACKLOG {
+        let Ok(Ok((stream, peer))) = timeout(Duration::ZERO, listener.accept()).await else { break };
         start(stream, peer);
+        let_others_run(&mut accepted).await;
     }
     drop(listener);
     // Each response says that the connection is closed behind it: most are gone by then.
@@ -265,6 +265,14 @@ where
         response.headers_mut().remove(header::CONNECTION);
     }
     Ok(busy.end_with(response))
+}
+
+/// Counts an accepted connection, and lets the tasks of connections run after each few.
+async fn let_others_run(accepted: &mut usize) {
+    *accepted = accepted.wrapping_add(1);
+    if accepted.is_multiple_of(ACCEPTS_IN_A_ROW) {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Accepts the next connection. It waits while the system reports errors such as "too many open files".

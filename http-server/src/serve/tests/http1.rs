@@ -87,6 +87,22 @@ async fn a_head_that_is_far_too_much_is_refused_without_a_word() {
 }
 
 #[tokio::test]
+async fn told_to_stop_it_answers_a_backlog_of_one_client_that_is_longer_than_its_limit() {
+    let listener = Arc::new(bind("127.0.0.1:0".parse().unwrap()).unwrap());
+    let address = listener.local_addr().unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..100 {
+        waiting.push(say(address, REQUEST).await);
+    }
+    let stop = CancellationToken::new();
+    stop.cancel();
+    serve(listener, handler(hello()), Limits::new(256, 32), stop).await;
+    for stream in waiting {
+        assert!(heard(stream).await.ends_with("hello"));
+    }
+}
+
+#[tokio::test]
 async fn told_to_stop_it_finishes_what_it_began_and_takes_in_nobody() {
     let (inside, go_on) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (entered, gate) = (Arc::clone(&inside), Arc::clone(&go_on));
